@@ -1,0 +1,1 @@
+//! What was typed, what the file says, and the checked configuration.

@@ -1,0 +1,1 @@
+//! One task per room, and the directory from name to handle.

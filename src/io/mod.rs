@@ -1,0 +1,1 @@
+//! Sockets, the database, signals: everything that waits.

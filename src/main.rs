@@ -1,0 +1,3 @@
+//! The `cusax` program.
+
+fn main() {}

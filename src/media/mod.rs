@@ -1,0 +1,1 @@
+//! Media threads: sockets, ticks, and the cores that run on them.

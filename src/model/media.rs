@@ -1,0 +1,126 @@
+//! What the signalling side orders of the media plane, and what that reports back.
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use mixer::Codec;
+
+use super::{Correlation, LegId, RoomName};
+
+/// Which way audio flows, from our point of view (RFC 3264).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Both ways.
+    SendRecv,
+    /// We send only.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+/// The result of one offer/answer exchange for one leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegMedia {
+    /// What is sent and received.
+    pub codec: Codec,
+    /// Payload type that we put on packets we send: the peer's number.
+    pub payload_type_out: u8,
+    /// Payload type that we expect: our number (equal unless asymmetric).
+    pub payload_type_in: u8,
+    /// Packet length that we send, in ms: a multiple of 20.
+    pub ptime_ms: u8,
+    /// telephone-event payload type that we expect, if negotiated, at the codec's clock (rule R70).
+    pub dtmf_in: Option<u8>,
+    /// Whether comfort noise (PT 13) was negotiated.
+    pub comfort_noise: bool,
+    /// The peer negotiated `usedtx=1` (Opus).
+    pub dtx: bool,
+    /// Where the SDP says to send RTP.
+    pub rtp: SocketAddr,
+    /// Where the SDP says to send RTCP; equal to `rtp` with rtcp-mux.
+    pub rtcp: SocketAddr,
+    /// rtcp-mux was negotiated (RFC 5761).
+    pub rtcp_mux: bool,
+    /// Where the signalling came from: a candidate for latching (rule R61).
+    pub signalled_from: IpAddr,
+    /// Which way audio flows, from our point of view.
+    pub direction: Direction,
+    /// The peer put us on hold (rule R44): it isn't mixed and is exempt from the RTP time-out.
+    pub on_hold: bool,
+}
+
+/// An order to the media plane. Orders to one leg are carried out in the order given.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MediaOrder {
+    /// Sets or changes what was negotiated. The leg starts in the vestibule: it gets silence and isn't heard (rule R60).
+    Configure(LegId, Box<LegMedia>),
+    /// Moves the leg into a room, or (`None`) back to the vestibule; SSRC, sequence and timestamp go on.
+    Place(LegId, Option<RoomName>),
+    /// Silences the leg in the mix, from the next tick on, or lets it be heard again.
+    Mute(LegId, bool),
+    /// Sends RTCP BYE, closes the sockets, answers with a last [`MediaReport::Closed`].
+    Close(LegId),
+}
+
+/// A fact from the media plane.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MediaReport {
+    /// The leg began or stopped to speak (level over the floor, with hang-over).
+    Speaking(LegId, bool),
+    /// A key was pressed (telephone-event, RFC 4733), once per press.
+    Digit(LegId, char),
+    /// Neither RTP nor RTCP arrived for this many seconds (rule R45): 30, then 60.
+    Quiet(LegId, u32),
+    /// Packets arrive again after [`MediaReport::Quiet`].
+    Resumed(LegId),
+    /// The first mixed tick with (or without) the leg's voice after a [`MediaOrder::Mute`] or [`MediaOrder::Close`].
+    Applied(LegId),
+    /// The leg is gone; its numbers.
+    Closed(LegId, Box<LegStats>),
+    /// The mixer of this room panicked: every leg in it is closed.
+    RoomFailed(RoomName),
+}
+
+/// What one leg sent, received and lost over its life.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LegStats {
+    /// Packets accepted.
+    pub received: u64,
+    /// Packets missing by sequence number.
+    pub lost: u64,
+    /// Packets that came after their turn.
+    pub late: u64,
+    /// Packets that were no RTP of this leg: wrong version, payload type, source.
+    pub rejected: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Interarrival jitter (RFC 3550 section 6.4.1), in ms.
+    pub jitter_ms: f32,
+    /// Round trip by RTCP, in ms, if the peer reports.
+    pub round_trip_ms: Option<f32>,
+}
+
+/// A leg's sockets, just opened, in the vestibule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenLeg {
+    /// Advertised address for RTP.
+    pub rtp: SocketAddr,
+    /// Advertised address for RTCP when it isn't multiplexed: the next port.
+    pub rtcp: SocketAddr,
+    /// The SSRC of what we send on this leg.
+    pub ssrc: u32,
+}
+
+/// No port is free in the configured range, or no file descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no media port is free")]
+pub struct NoPorts;
+
+/// Opens and drives legs. The real one is `media::Plane`; simulations have their own.
+pub trait MediaPlane: std::fmt::Debug {
+    /// Opens sockets for a leg, at once, without waiting; `peer` tells which address family and interface to use.
+    fn open(&mut self, leg: LegId, correlation: Correlation, peer: IpAddr) -> Result<OpenLeg, NoPorts>;
+    /// Passes an order on; never waits.
+    fn order(&mut self, order: MediaOrder);
+}

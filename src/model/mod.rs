@@ -1,0 +1,22 @@
+//! Plain data that more than one layer speaks of: ids, roles, origins, media orders, privacy. No logic beyond parsing and printing.
+
+pub mod account;
+pub mod ids;
+pub mod media;
+pub mod mute;
+pub mod origin;
+pub mod pii;
+pub mod record;
+pub mod role;
+pub mod time;
+
+pub use account::{Account, Caller, Directory};
+pub use ids::{Aor, BadRoomName, CallId, Correlation, LegId, OccupantId, PersonId, RoomName, SubscriptionId};
+pub use jid::{BareJid, FullJid, Jid};
+pub use media::{Direction, LegMedia, LegStats, MediaOrder, MediaReport};
+pub use mute::{Mute, MuteSet};
+pub use origin::{Actor, Door, Origin};
+pub use pii::Pii;
+pub use record::{AudioAccess, HistoryItem, RoomConfig, RoomRecord, StoreOp, Whois};
+pub use role::{Affiliation, Role};
+pub use time::Now;

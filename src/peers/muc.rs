@@ -1,0 +1,1 @@
+//! The chat door: stanzas to requests, events to stanzas.

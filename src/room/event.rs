@@ -1,0 +1,179 @@
+//! What has changed, numbered. Peers show it; no peer changes its own view before the event.
+
+use crate::model::{Actor, Affiliation, BareJid, LegId, OccupantId, PersonId, Role};
+
+/// An event and its number, rising by one in each room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Numbered {
+    /// The number.
+    pub seq: u64,
+    /// What changed.
+    pub event: Event,
+}
+
+/// What has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A nick is present: a chat user, or a caller shown in the chat (rule R26). The room's view has the rest.
+    OccupantEntered(OccupantId),
+    /// A nick is gone.
+    OccupantLeft {
+        /// Which.
+        occupant: OccupantId,
+        /// The nick it had.
+        nick: String,
+        /// Affiliation after leaving.
+        affiliation: Affiliation,
+        /// Real bare JID; of callers, the phone occupant's own.
+        jid: BareJid,
+        /// Why.
+        cause: LeaveCause,
+    },
+    /// A nick changed.
+    Renamed {
+        /// Whose.
+        occupant: OccupantId,
+        /// The nick before.
+        from: String,
+    },
+    /// Role or affiliation of a present occupant changed.
+    StandingChanged {
+        /// Whose.
+        occupant: OccupantId,
+        /// The role now.
+        role: Role,
+        /// The affiliation now.
+        affiliation: Affiliation,
+        /// Who did it.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// The affiliation of somebody absent changed (XEP-0045 section 9: a message to moderators).
+    AbsentAffiliation {
+        /// Whose.
+        jid: BareJid,
+        /// To what.
+        affiliation: Affiliation,
+        /// Who did it.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// A caller is in.
+    LegJoined {
+        /// The row, new or bound (rule R1).
+        person: PersonId,
+        /// The leg.
+        leg: LegId,
+    },
+    /// A call is over, or has to be ended: send BYE unless it is [`EndCause::Departed`] or [`EndCause::Failed`]. Once per leg.
+    LegLeft {
+        /// The row, as it was.
+        person: PersonId,
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: EndCause,
+    },
+    /// Mutes, hold, speaking or level of participation of a person changed: the view has the state.
+    AudioChanged {
+        /// Whose.
+        person: PersonId,
+        /// Whose act, if somebody's.
+        by: Option<Actor>,
+    },
+    /// Nobody new enters, or they may again.
+    LockChanged(bool),
+    /// The configuration changed.
+    ConfigChanged {
+        /// The whois setting changed: status 172 or 173.
+        whois_changed: bool,
+        /// Something that isn't about privacy changed: status 104.
+        other_changed: bool,
+    },
+    /// A caller can't follow the room's standing rules any more, or a host's wish needs to reach somebody in private.
+    Notice {
+        /// To whom; `None`: every moderator in the chat.
+        to: Option<OccupantId>,
+        /// The text.
+        text: String,
+    },
+    /// The room is over: occupants and legs have been told by the events before.
+    Closed {
+        /// Destroyed by an owner, not merely empty: who, where to, why.
+        destroyed: Option<(Option<BareJid>, Option<String>)>,
+    },
+}
+
+/// Why an occupant is gone; the status codes are the chat peer's matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaveCause {
+    /// By themselves.
+    Left,
+    /// 307.
+    Kicked {
+        /// By whom.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// 301.
+    Banned {
+        /// By whom.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// 321: lost membership in a members-only room.
+    MembershipLost {
+        /// By whom.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// 322: the room became members-only.
+    MembersOnlyNow,
+    /// 333 with 307: their server can't be reached, or they flooded.
+    Unreachable,
+    /// 332.
+    Shutdown,
+    /// The room was destroyed.
+    Destroyed {
+        /// Where to go instead.
+        alternate: Option<BareJid>,
+        /// Why.
+        why: Option<String>,
+    },
+    /// A caller's own stand-in: they came in by the chat themselves (rule R27), or hung up.
+    Withdrawn,
+}
+
+/// Why a call is over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndCause {
+    /// The peer said BYE.
+    Departed,
+    /// The peer vanished.
+    Failed,
+    /// Put out: BYE with Reason.
+    Kicked {
+        /// By whom.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// Banned: BYE with Reason.
+    Banned {
+        /// By whom.
+        by: Actor,
+        /// What they said.
+        why: Option<String>,
+    },
+    /// The room's membership governs audio and they lost it.
+    MembershipLost,
+    /// The room was destroyed.
+    RoomGone,
+    /// The server goes down.
+    Shutdown,
+}

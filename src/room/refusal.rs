@@ -1,0 +1,78 @@
+//! Why a request was refused. Closed: each peer maps it by a total match.
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// Moderators only.
+    #[error("only moderators may do this")]
+    NotModerator,
+    /// Admins and owners only.
+    #[error("only admins may do this")]
+    NotAdmin,
+    /// Owners only.
+    #[error("only owners may do this")]
+    NotOwner,
+    /// The target outranks the asker (rule R9), or is of equal standing where XEP-0045 forbids it.
+    #[error("they outrank you")]
+    Outranked,
+    /// The asker isn't in the room.
+    #[error("you are not in the room")]
+    NotInRoom,
+    /// The target isn't in the room.
+    #[error("nobody of that name is in the room")]
+    NoSuchTarget,
+    /// No voice: visitors don't write.
+    #[error("you have no voice in this room")]
+    NoVoice,
+    /// Banned (chat), or the ban key is (audio).
+    #[error("you are banned from this room")]
+    Banned,
+    /// Kicked less than 60 s ago (rule R7).
+    #[error("you were removed a moment ago; try later")]
+    KickedRecently,
+    /// Members only.
+    #[error("only members may enter")]
+    MembersOnly,
+    /// The password is missing or wrong.
+    #[error("a password is needed")]
+    Password,
+    /// The nick is taken, reserved, or looks like one that is.
+    #[error("that nick is taken")]
+    NickTaken,
+    /// The nick is empty, too long, or ends in ` (phone)` (rule R26).
+    #[error("that nick is not allowed")]
+    BadNick,
+    /// Locked by a moderator (rule R10).
+    #[error("the room is locked")]
+    Locked,
+    /// Not configured yet (XEP-0045 section 10.1).
+    #[error("the room is not configured yet")]
+    NotConfigured,
+    /// No phone calls in this room (rule R14).
+    #[error("this room takes no calls")]
+    AudioOff,
+    /// The room takes calls with a PIN only.
+    #[error("a PIN is needed")]
+    Pin,
+    /// Full.
+    #[error("the room is full")]
+    Full,
+    /// A moderator can't undo somebody's own mute (rule R4).
+    #[error("they muted themselves")]
+    OwnMute,
+    /// The mute is the room's policy, and this asker can't grant voice.
+    #[error("the room is moderated; a moderator has to grant voice")]
+    PolicyMute,
+    /// Anonymous and shared identities can't be banned (rule R3).
+    #[error("an unproven caller can't be banned; lock the room, close it to callers, or remove the call")]
+    CannotBan,
+    /// The last owner can't step down.
+    #[error("a room needs an owner")]
+    LastOwner,
+    /// A room of the configuration can't be destroyed, nor its declared owners removed.
+    #[error("the server's configuration says so")]
+    FixedByConfig,
+    /// The room is going.
+    #[error("the room is closing")]
+    Closing,
+}

@@ -1,0 +1,48 @@
+//! What has happened. A report is a fact: it is never refused, and a late or repeated one changes nothing.
+
+use crate::model::{LegId, OccupantId};
+
+/// A fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// An occupant is gone by their own doing, or their server's.
+    OccupantGone(OccupantId, OccupantCause),
+    /// A call is gone.
+    LegGone(LegId, LegCause),
+    /// The call's 200 was acknowledged: BYE is allowed from now on (rule R41).
+    LegConfirmed(LegId),
+    /// The peer put us on hold, or took us back (rule R44).
+    LegHeld(LegId, bool),
+    /// The peer listens only (its SDP is recvonly), or speaks again.
+    LegListensOnly(LegId, bool),
+    /// The leg began or stopped to speak.
+    Speaking(LegId, bool),
+    /// No packets for this many seconds (rule R45); 0: they are back.
+    LegQuiet(LegId, u32),
+    /// The chat server in front is gone (`false`) or back (`true`): calls go on (design section 4).
+    ChatLink(bool),
+    /// The media plane has lost this room: every leg is gone.
+    MediaFailed,
+    /// The server goes down: everybody leaves with 332, every call ends.
+    Shutdown,
+}
+
+/// How an occupant went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OccupantCause {
+    /// Said goodbye.
+    Left,
+    /// Their server bounced a stanza, or did not answer (333, rules R7, R30): the call goes on.
+    Unreachable,
+    /// Removed for flooding the room.
+    Flooded,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegCause {
+    /// BYE from the peer.
+    Departed,
+    /// Time-out, transport failure, no packets for 60 s, never acknowledged.
+    Failed,
+}

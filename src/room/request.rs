@@ -1,0 +1,142 @@
+//! What somebody wants. A request is answered at once, and may be refused.
+
+use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, OccupantId, PersonId, Role, RoomConfig};
+
+/// What somebody wants of the room.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// A chat user wants in. The peer chose the id. Accepted: [`Accepted::Entered`].
+    Enter {
+        /// A fresh id.
+        occupant: OccupantId,
+        /// Their real bare JID.
+        jid: BareJid,
+        /// The nick they ask for, as prepared by the peer (RFC 8266).
+        nick: String,
+        /// The password they gave.
+        password: Option<String>,
+        /// For the logs.
+        correlation: Correlation,
+    },
+    /// An occupant wants another nick.
+    Rename {
+        /// Who.
+        occupant: OccupantId,
+        /// The nick they ask for, prepared.
+        nick: String,
+    },
+    /// May this occupant write to everybody?
+    Write(OccupantId),
+    /// May this occupant set the subject?
+    SetSubject(OccupantId),
+    /// A caller wants in. Accepted: [`Accepted::Joined`]; the leg is placed and heard from the next tick on.
+    Join {
+        /// Their leg, in the vestibule.
+        leg: LegId,
+        /// Who they are.
+        caller: Caller,
+        /// SSRC of what we send to them; shown as `src-id`.
+        ssrc: u32,
+        /// What the endpoint is called in conference state: its Contact URI.
+        endpoint: String,
+        /// For the logs.
+        correlation: Correlation,
+    },
+    /// Silences somebody's audio. By oneself: adds or keeps one's own reason; by a moderator: the host's (rule R4).
+    Mute {
+        /// Whom.
+        target: Target,
+        /// Said to them.
+        why: Option<String>,
+    },
+    /// Takes back a mute (rules R4, R5). By a moderator on somebody muted by their own choice: refused with [`Refusal::OwnMute`](super::Refusal::OwnMute).
+    Unmute {
+        /// Whom.
+        target: Target,
+    },
+    /// Sets a role (XEP-0045 sections 8.4 to 8.6, 9.6, 9.7). `Role::None` is a kick.
+    SetRole {
+        /// Whom.
+        target: Target,
+        /// To what.
+        role: Role,
+        /// Said to them.
+        why: Option<String>,
+    },
+    /// Sets an affiliation, of somebody present or not (XEP-0045 sections 9 and 10). `Affiliation::Outcast` is a ban.
+    SetAffiliation {
+        /// Whose.
+        jid: BareJid,
+        /// To what.
+        affiliation: Affiliation,
+        /// Said to them.
+        why: Option<String>,
+    },
+    /// Puts a person out by both doors (rules R7, R8). A leg as target ends that leg alone.
+    Kick {
+        /// Whom.
+        target: Target,
+        /// Said to them.
+        why: Option<String>,
+    },
+    /// Bans a person's account and ban key (rule R3), and puts them out.
+    Ban {
+        /// Whom.
+        target: Target,
+        /// Said to them.
+        why: Option<String>,
+    },
+    /// Nobody new enters (`true`), or they may again (rule R10).
+    Lock(bool),
+    /// Replaces the configuration; also ends the wait for it in a new room (XEP-0045 section 10.1).
+    Configure(Box<RoomConfig>),
+    /// May the asker read the configuration? Nothing changes.
+    ReadConfig,
+    /// May the asker read the list of this affiliation? Nothing changes. Accepted: [`Accepted::List`].
+    ReadAffiliations(Affiliation),
+    /// May the asker read the list of occupants with this role? Nothing changes.
+    ReadRoles(Role),
+    /// May the asker watch the conference state (rule R53)? Accepted: [`Accepted::View`].
+    Watch,
+    /// Ends the room for good (XEP-0045 section 10.9).
+    Destroy {
+        /// Where to go instead.
+        alternate: Option<BareJid>,
+        /// Why.
+        why: Option<String>,
+    },
+}
+
+/// Whom a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A row: all legs and all nicks.
+    Person(PersonId),
+    /// The person behind a nick (rule R8).
+    Occupant(OccupantId),
+    /// One leg of a person.
+    Leg(LegId),
+}
+
+/// What was granted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accepted {
+    /// It is done; events tell the rest.
+    Done,
+    /// It was so already.
+    Unchanged,
+    /// The newcomer is in: event [`super::Event::OccupantEntered`] follows.
+    Entered {
+        /// Their row.
+        person: PersonId,
+    },
+    /// The caller is in.
+    Joined {
+        /// Their row.
+        person: PersonId,
+    },
+    /// Everybody with that affiliation.
+    List(Vec<BareJid>),
+    /// The view class that the asker may see.
+    View(super::View),
+}

@@ -1,0 +1,133 @@
+//! What peers and operators may read of a room.
+
+use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, MuteSet, OccupantId, PersonId, Role};
+
+/// How much a watcher may see (rules R13, R53). Ordered: a greater class sees more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum View {
+    /// Somebody with an account who isn't in the room.
+    Other,
+    /// Somebody in the room.
+    Member,
+    /// A moderator: numbers in full.
+    Moderator,
+}
+
+/// One row: a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PersonView {
+    /// The row's id.
+    pub id: PersonId,
+    /// What everybody is shown: a nick if there is one, else the caller's name, masked if it is a number.
+    pub name: String,
+    /// Who they are on the phone side, if they ever called. May be privacy-relevant: see rule R13.
+    pub caller: Option<Caller>,
+    /// Their real bare JID, if they are in the chat or bound to an account that has one.
+    pub jid: Option<BareJid>,
+    /// Standing.
+    pub affiliation: Affiliation,
+    /// The strongest role of their occupants; of a caller alone, what their standing gives.
+    pub role: Role,
+    /// Reasons for which their audio is muted, whether or not they have a leg now.
+    pub mutes: MuteSet,
+    /// Level of participation in text (checklist M-6).
+    pub text: TextLevel,
+    /// Level of participation in audio.
+    pub audio: AudioLevel,
+    /// One of their legs is speaking.
+    pub speaking: bool,
+    /// Their calls.
+    pub legs: Vec<LegView>,
+    /// Their nicks; a stand-in of kind [`OccupantKind::Phone`] is one of them.
+    pub occupants: Vec<OccupantId>,
+    /// A published, stable entity that hides who they are: `sip:p-…@anonymous.invalid` (rule R13).
+    pub hidden_entity: String,
+}
+
+/// Level of participation in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextLevel {
+    /// Reads and writes.
+    TwoWay,
+    /// Reads only: a visitor.
+    ReadOnly,
+    /// Not in the chat.
+    None,
+}
+
+/// Level of participation in audio.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AudioLevel {
+    /// Speaks and listens.
+    TwoWay,
+    /// Listens by their own phone's choice (its SDP).
+    ListenOnly,
+    /// Muted by their own choice alone.
+    MutedBySelf,
+    /// Muted by somebody else, or by the room's policy.
+    MutedByHost,
+    /// On hold.
+    OnHold,
+    /// Not yet connected.
+    Joining,
+    /// No call.
+    None,
+}
+
+/// One call of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegView {
+    /// The leg.
+    pub id: LegId,
+    /// Its state.
+    pub state: LegState,
+    /// Its Contact URI.
+    pub endpoint: String,
+    /// SSRC of what we send to it.
+    pub ssrc: u32,
+    /// When it joined, ms since the UNIX epoch.
+    pub joined_unix_ms: u64,
+    /// For the logs.
+    pub correlation: Correlation,
+}
+
+/// State of one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LegState {
+    /// Our 200 isn't acknowledged yet.
+    Joining,
+    /// Talking.
+    Up,
+    /// On hold.
+    Held,
+}
+
+/// One nick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OccupantView {
+    /// Its id.
+    pub id: OccupantId,
+    /// The row it belongs to.
+    pub person: PersonId,
+    /// The nick.
+    pub nick: String,
+    /// Real bare JID; of a stand-in, its JID at the phones domain.
+    pub jid: BareJid,
+    /// Chat user or stand-in.
+    pub kind: OccupantKind,
+    /// Standing.
+    pub affiliation: Affiliation,
+    /// Standing.
+    pub role: Role,
+}
+
+/// What stands behind a nick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OccupantKind {
+    /// A chat user.
+    Chat,
+    /// A caller's stand-in (rule R26).
+    Phone,
+    /// The service itself (rule R33).
+    Service,
+}

@@ -1,0 +1,1 @@
+//! The XMPP core, sans-IO: the component stream, stanza types, errors.

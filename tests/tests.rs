@@ -1,0 +1,3 @@
+//! The one integration binary; its modules are the rings of tests.
+
+mod layers;
