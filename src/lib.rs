@@ -5,11 +5,11 @@
 #![deny(unsafe_code)]
 
 pub mod config;
-pub mod model;
-pub mod peers;
 pub mod hub;
 pub mod io;
 pub mod media;
+pub mod model;
+pub mod peers;
 pub mod room;
 pub mod rtp;
 pub mod sip;
