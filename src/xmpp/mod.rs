@@ -1,1 +1,3 @@
 //! The XMPP core, sans-IO: the component stream, stanza types, errors.
+
+pub mod stanza;
