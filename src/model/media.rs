@@ -50,13 +50,22 @@ pub struct LegMedia {
     pub on_hold: bool,
 }
 
+/// A place in a room's mix.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The room.
+    pub room: RoomName,
+    /// The room's mixing rate in Hz; the first leg to enter an empty room decides it until the room is empty again.
+    pub rate: u32,
+}
+
 /// An order to the media plane. Orders to one leg are carried out in the order given.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MediaOrder {
     /// Sets or changes what was negotiated. The leg starts in the vestibule: it gets silence and isn't heard (rule R60).
     Configure(LegId, Box<LegMedia>),
     /// Moves the leg into a room, or (`None`) back to the vestibule; SSRC, sequence and timestamp go on.
-    Place(LegId, Option<RoomName>),
+    Place(LegId, Option<Seat>),
     /// Silences the leg in the mix, from the next tick on, or lets it be heard again.
     Mute(LegId, bool),
     /// Sends RTCP BYE, closes the sockets, answers with a last [`MediaReport::Closed`].
