@@ -1,0 +1,161 @@
+//! What `cusax room …` says to a running server, over a UNIX socket: one line of JSON each way.
+
+use serde::{Deserialize, Serialize};
+
+/// One question or order of the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum ControlRequest {
+    /// All rooms.
+    List,
+    /// Counters of the whole server.
+    Stats,
+    /// Something about one room.
+    Room {
+        /// Which.
+        room: String,
+        /// What.
+        command: RoomCommand,
+    },
+}
+
+/// One question or order about one room. `who` is a nick, a display name, or the number of a row as `show` prints it (`#3`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum RoomCommand {
+    /// Everybody in it.
+    Show,
+    /// Silences somebody.
+    Mute {
+        /// Whom.
+        who: String,
+    },
+    /// Takes that back.
+    Unmute {
+        /// Whom.
+        who: String,
+    },
+    /// Puts somebody out by both doors.
+    Kick {
+        /// Whom.
+        who: String,
+        /// Said to them.
+        why: Option<String>,
+    },
+    /// Nobody new enters, or they may again.
+    Lock {
+        /// Locked from now on.
+        on: bool,
+    },
+}
+
+/// The server's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum ControlReply {
+    /// To [`ControlRequest::List`].
+    Rooms {
+        /// In order of name.
+        rooms: Vec<RoomSummary>,
+    },
+    /// To [`ControlRequest::Stats`].
+    Stats {
+        /// Name and value, in order of name.
+        counters: std::collections::BTreeMap<String, u64>,
+    },
+    /// To [`ControlRequest::Room`].
+    Room {
+        /// The room's own answer.
+        reply: RoomReply,
+    },
+    /// There is no such room, or the request could not be read.
+    Error {
+        /// In words.
+        message: String,
+    },
+}
+
+/// One row of `cusax room list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomSummary {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// Nicks in the chat.
+    pub occupants: u32,
+    /// Calls.
+    pub legs: u32,
+    /// How to dial it; none if it takes no calls.
+    pub sip: Option<String>,
+    /// How to enter it by chat.
+    pub xmpp: String,
+}
+
+/// A room's answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum RoomReply {
+    /// To [`RoomCommand::Show`].
+    Show(RoomReport),
+    /// It is done.
+    Done,
+    /// It was so already.
+    Unchanged,
+    /// It was refused.
+    Refused {
+        /// In words.
+        message: String,
+    },
+}
+
+/// Everything that an operator sees of a room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomReport {
+    /// Its name.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// Nobody new enters.
+    pub locked: bool,
+    /// In order of arrival.
+    pub people: Vec<PersonReport>,
+}
+
+/// One person, as an operator sees them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PersonReport {
+    /// The row's number.
+    pub row: u32,
+    /// As everybody sees them.
+    pub name: String,
+    /// `two-way`, `read-only`, `none`.
+    pub text: String,
+    /// `two-way`, `listen-only`, `muted-self`, `muted-host`, `on-hold`, `joining`, `none`.
+    pub audio: String,
+    /// Who muted them, in words.
+    pub muted_by: Vec<String>,
+    /// Speaking now.
+    pub speaking: bool,
+    /// `moderator`, `participant`, `visitor`.
+    pub role: String,
+    /// `owner`, `admin`, `member`, `none`.
+    pub affiliation: String,
+    /// Nicks.
+    pub nicks: Vec<String>,
+    /// Calls.
+    pub legs: Vec<LegReport>,
+}
+
+/// One call, as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegReport {
+    /// Its number.
+    pub leg: u64,
+    /// `joining`, `up`, `held`.
+    pub state: String,
+    /// When it joined, ms since the UNIX epoch.
+    pub joined_unix_ms: u64,
+    /// Follows the person through all logs.
+    pub correlation: String,
+}
