@@ -1,1 +1,3 @@
 //! The SIP core, sans-IO: messages, transactions, dialogs, calls, subscriptions, conference state.
+
+pub mod conference;
