@@ -1,3 +1,5 @@
 //! The XMPP core, sans-IO: the component stream, stanza types, errors.
 
+pub mod mark;
+pub mod muc;
 pub mod stanza;

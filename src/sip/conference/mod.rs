@@ -2,6 +2,4 @@
 
 mod state;
 
-pub use state::{
-    Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User,
-};
+pub use state::{Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User};
