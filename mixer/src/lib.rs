@@ -1,7 +1,29 @@
 //! Conference audio mixer: pure and deterministic. Time is a tick counter of 20 ms; no socket, no clock, no dice, no lock, no name.
+//!
+//! One [`Mixer`] is one room on one thread at one [`Rate`]. What a leg carries from room to room is in its [`LegAudio`], which is built
+//! outside the tick: [`Mixer::push`], [`Mixer::tick`] and [`Mixer::outputs`] neither allocate nor free (rule R71).
+//!
+//! It doesn't know RTP headers, payload types, key presses (RFC 4733) or encryption: the caller takes those off and puts them on.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod codec;
+mod command;
+mod event;
+mod jitter;
+mod leg;
+mod level;
+mod mix;
+mod mixer;
+mod output;
+mod resample;
+mod settings;
 
-pub use codec::Codec;
+pub use codec::{Codec, CodecFailed};
+pub use command::{Command, Refused};
+pub use event::Event;
+pub use jitter::JitterStats;
+pub use leg::LegAudio;
+pub use mixer::{Mixer, Packet};
+pub use output::{Output, OutputKind};
+pub use settings::{Leg, LegSettings, Rate, TICK_MS, Unbuildable};

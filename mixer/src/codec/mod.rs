@@ -1,5 +1,7 @@
 //! Codecs and their clock rates (rule R70).
 
+use std::{error, fmt};
+
 /// A codec that a leg can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Codec {
@@ -10,3 +12,30 @@ pub enum Codec {
     /// Opus, RTP clock 48000 Hz (RFC 7587).
     Opus,
 }
+
+impl Codec {
+    /// Units a second of the RTP clock.
+    pub const fn clock_hz(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma => 8000,
+            Self::Opus => 48000,
+        }
+    }
+
+    /// Units of the RTP clock in a tick.
+    pub(crate) const fn clock_step(self) -> u32 {
+        self.clock_hz() * crate::TICK_MS / 1000
+    }
+}
+
+/// The codec library refused to set up an encoder or decoder: it had no memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodecFailed;
+
+impl fmt::Display for CodecFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("libopus refused to set up its state")
+    }
+}
+
+impl error::Error for CodecFailed {}

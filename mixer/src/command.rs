@@ -1,0 +1,51 @@
+//! What a mixer is told between ticks.
+
+use std::{error, fmt};
+
+use crate::{Leg, LegAudio};
+
+/// A change to one leg, in force from the next tick on.
+#[derive(Debug)]
+pub enum Command {
+    /// Brings a leg in, with all that it carries (rule R60).
+    Add(Leg, Box<LegAudio>),
+    /// Changes what was negotiated; mute, hold and RTP time are taken over from the audio that goes.
+    Replace(Leg, Box<LegAudio>),
+    /// Takes a leg out.
+    Remove(Leg),
+    /// Silences the leg's voice, or lets it be heard again.
+    Mute(Leg, bool),
+    /// Whether the leg's voice may enter the mix at all: `false` while the peer holds the call (rule R44).
+    Hear(Leg, bool),
+    /// Whether anything is sent to the leg.
+    Send(Leg, bool),
+}
+
+/// Why a command changed nothing. Audio that came with it comes back.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The leg is there already.
+    Present(Leg, Box<LegAudio>),
+    /// The mixer has as many legs as it was made for.
+    Full(Leg, Box<LegAudio>),
+    /// The audio was built for another rate: see [`LegAudio::set_rate`].
+    OtherRate(Leg, Box<LegAudio>),
+    /// No such leg to replace.
+    Absent(Leg, Box<LegAudio>),
+    /// No such leg.
+    Unknown(Leg),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Present(leg, _) => write!(f, "leg {} is already in this mixer", leg.0),
+            Self::Full(leg, _) => write!(f, "no room for leg {}", leg.0),
+            Self::OtherRate(leg, _) => write!(f, "the audio of leg {} has another rate than this mixer", leg.0),
+            Self::Absent(leg, _) | Self::Unknown(leg) => write!(f, "leg {} isn't in this mixer", leg.0),
+        }
+    }
+}
+
+impl error::Error for Refused {}
