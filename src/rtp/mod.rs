@@ -1,1 +1,20 @@
-//! RTP and RTCP for one leg, sans-IO: headers, sessions, latching, key presses, statistics.
+//! RTP and RTCP for one leg, sans-IO: headers, sessions, latching, key presses, inactivity.
+//!
+//! Knows no socket, no clock and no codec: bytes, source addresses and instants come in as arguments, and nothing on the packet
+//! path allocates. It doesn't order packets (the mixer's jitter buffer does) and doesn't encrypt.
+
+pub mod dtmf;
+pub mod latch;
+pub mod packet;
+pub mod rtcp;
+pub mod session;
+pub mod watch;
+
+pub use dtmf::Keypad;
+pub use latch::{Candidates, Latch, Verdict};
+pub use packet::{Header, Packet};
+pub use session::{Heard, Receiver, Sender};
+pub use watch::Watch;
+
+#[cfg(test)]
+mod mutation;

@@ -1,0 +1,90 @@
+//! Tells when a peer has gone quiet (rule R45): neither RTP nor RTCP for 30 s, then for 60 s.
+
+use std::time::{Duration, Instant};
+
+/// Seconds of silence that are told, in order.
+const MARKS: [u32; 2] = [30, 60];
+
+/// Watches one leg.
+#[derive(Debug, Clone)]
+pub struct Watch {
+    since: Instant,
+    told: usize,
+}
+
+impl Watch {
+    /// Starts to watch: silence counts from now.
+    pub fn new(now: Instant) -> Self {
+        Self { since: now, told: 0 }
+    }
+
+    /// Notes an accepted packet; `true` if silence had been told.
+    pub fn handle_packet(&mut self, now: Instant) -> bool {
+        self.since = now;
+        std::mem::take(&mut self.told) > 0
+    }
+
+    /// Starts over without a word: for legs on hold, which may rightly say nothing (rule R44).
+    pub fn excuse(&mut self, now: Instant) {
+        self.since = now;
+    }
+
+    /// The next mark that silence has reached, once each, in seconds. Call it again until `None`.
+    pub fn handle_timeout(&mut self, now: Instant) -> Option<u32> {
+        let mark = *MARKS.get(self.told)?;
+        if now.duration_since(self.since) < Duration::from_secs(mark.into()) {
+            return None;
+        }
+        self.told += 1;
+        Some(mark)
+    }
+
+    /// When the next mark is due, if any is left.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        MARKS
+            .get(self.told)
+            .map(|&mark| (self.since + Duration::from_secs(mark.into()), "quiet peer"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r45_quiet_is_told_at_30_and_60_seconds_once() {
+        let start = Instant::now();
+        let mut watch = Watch::new(start);
+        let at = |s| start + Duration::from_secs(s);
+        assert_eq!(watch.handle_timeout(at(29)), None);
+        assert_eq!(watch.poll_timeout().map(|t| t.0), Some(at(30)));
+        assert_eq!(watch.handle_timeout(at(30)), Some(30));
+        assert_eq!(watch.handle_timeout(at(59)), None);
+        assert_eq!(watch.handle_timeout(at(60)), Some(60));
+        assert_eq!(watch.handle_timeout(at(600)), None);
+        assert_eq!(watch.poll_timeout(), None);
+    }
+
+    #[test]
+    fn r45_a_packet_resumes_and_starts_over() {
+        let start = Instant::now();
+        let mut watch = Watch::new(start);
+        let at = |s| start + Duration::from_secs(s);
+        assert!(!watch.handle_packet(at(10)));
+        assert_eq!(watch.handle_timeout(at(39)), None);
+        assert_eq!(watch.handle_timeout(at(40)), Some(30));
+        assert!(watch.handle_packet(at(41)));
+        assert!(!watch.handle_packet(at(42)));
+        assert_eq!(watch.handle_timeout(at(72)), Some(30));
+    }
+
+    #[test]
+    fn r44_hold_is_excused() {
+        let start = Instant::now();
+        let mut watch = Watch::new(start);
+        let at = |s| start + Duration::from_secs(s);
+        watch.excuse(at(100));
+        assert_eq!(watch.handle_timeout(at(100)), None);
+        assert_eq!(watch.handle_timeout(at(130)), Some(30));
+    }
+}
