@@ -4,6 +4,7 @@
 //! Imports run downward only (`tests/layers.rs`): `app cli | io media | hub | peers | sip xmpp rtp room | model config | mixer`.
 #![deny(unsafe_code)]
 
+pub mod app;
 pub mod config;
 pub mod hub;
 pub mod io;
