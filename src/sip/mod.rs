@@ -1,3 +1,4 @@
 //! The SIP core, sans-IO: messages, transactions, dialogs, calls, subscriptions, conference state.
 
 pub mod conference;
+pub mod msg;

@@ -1,0 +1,106 @@
+//! `;name=value` lists, of headers and of URIs.
+
+use std::fmt;
+
+use super::lex::{Cursor, is_token, lossy, quote, unquote};
+
+/// Parameters in order. Names compare without case; values are kept as written, quotes included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Params(Vec<(String, Option<String>)>);
+
+impl Params {
+    /// The value as written; empty for a parameter without one; `None` without the parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v.as_deref().unwrap_or_default())
+    }
+
+    /// The value without quotes and escapes.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(unquote)
+    }
+
+    /// Whether the parameter is there, with or without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Replaces or adds a parameter whose value is a token, a host, or already quoted.
+    pub fn set(&mut self, name: &str, value: Option<&str>) {
+        let value = value.map(str::to_owned);
+        match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Replaces or adds a parameter whose value may be any text: it is quoted.
+    pub fn set_quoted(&mut self, name: &str, text: &str) {
+        self.set(name, Some(&quote(text)));
+    }
+
+    /// Removes a parameter.
+    pub fn remove(&mut self, name: &str) {
+        self.0.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and values as written, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
+    }
+
+    /// Reads parameters of a header up to something that is none.
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, &'static str> {
+        let mut params = Self::default();
+        while cursor.eat(b';') {
+            let name = cursor.token().ok_or("a parameter without a name")?.to_owned();
+            let value = if cursor.eat(b'=') { Some(read_value(cursor)?) } else { None };
+            params.0.push((name, value));
+        }
+        Ok(params)
+    }
+
+    /// Reads `name=value` pieces of a URI, whose values have other characters than those of headers.
+    pub(crate) fn read_uri<'a>(pieces: impl Iterator<Item = &'a str>) -> Result<Self, &'static str> {
+        let mut params = Self::default();
+        for piece in pieces {
+            let (name, value) = match piece.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (piece, None),
+            };
+            if name.is_empty() {
+                return Err("a URI parameter without a name");
+            }
+            params.0.push((name.to_owned(), value));
+        }
+        Ok(params)
+    }
+}
+
+fn read_value(cursor: &mut Cursor<'_>) -> Result<String, &'static str> {
+    if cursor.peek() == Some(b'"') {
+        return cursor.quoted().map(lossy).ok_or("a quoted string that doesn't end");
+    }
+    // `token / host`, and what else is seen there in the field, up to the next separator.
+    let value = cursor.take_while(|b| is_token(b) || !(b <= b' ' || b == 0x7f || b";,\"<>".contains(&b)));
+    Ok(lossy(value))
+}
+
+impl fmt::Display for Params {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.0 {
+            write!(f, ";{name}")?;
+            if let Some(value) = value {
+                write!(f, "={value}")?;
+            }
+        }
+        Ok(())
+    }
+}
