@@ -3,7 +3,7 @@
 mod access;
 mod escape;
 mod headers;
-mod lex;
+pub(crate) mod lex;
 mod message;
 mod method;
 mod name;
