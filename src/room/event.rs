@@ -20,6 +20,8 @@ pub enum Event {
     OccupantLeft {
         /// Which.
         occupant: OccupantId,
+        /// The row it belonged to, which may be gone with it.
+        person: PersonId,
         /// The nick it had.
         nick: String,
         /// Affiliation after leaving.
@@ -67,7 +69,7 @@ pub enum Event {
         /// The leg.
         leg: LegId,
     },
-    /// A call is over, or has to be ended: send BYE unless it is [`EndCause::Departed`] or [`EndCause::Failed`]. Once per leg.
+    /// A call is over, or has to be ended: send BYE unless it is [`EndCause::Departed`]. Once per leg.
     LegLeft {
         /// The row, as it was.
         person: PersonId,
@@ -154,7 +156,7 @@ pub enum LeaveCause {
 pub enum EndCause {
     /// The peer said BYE.
     Departed,
-    /// The peer vanished.
+    /// The peer vanished, or its packets did (rule R45): BYE in case it still listens.
     Failed,
     /// Put out: BYE with Reason.
     Kicked {

@@ -66,6 +66,9 @@ pub enum Refusal {
     /// Anonymous and shared identities can't be banned (rule R3).
     #[error("an unproven caller can't be banned; lock the room, close it to callers, or remove the call")]
     CannotBan,
+    /// Nobody bans themselves (XEP-0045 section 9.1).
+    #[error("you can't ban yourself")]
+    Oneself,
     /// The last owner can't step down.
     #[error("a room needs an owner")]
     LastOwner,

@@ -7,7 +7,7 @@ use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, OccupantId,
 pub enum Request {
     /// A chat user wants in. The peer chose the id. Accepted: [`Accepted::Entered`].
     Enter {
-        /// A fresh id.
+        /// A fresh id below [`STAND_IN_IDS`](super::STAND_IN_IDS).
         occupant: OccupantId,
         /// Their real bare JID.
         jid: BareJid,
@@ -49,7 +49,8 @@ pub enum Request {
         /// Said to them.
         why: Option<String>,
     },
-    /// Takes back a mute (rules R4, R5). By a moderator on somebody muted by their own choice: refused with [`Refusal::OwnMute`](super::Refusal::OwnMute).
+    /// Takes back a mute (rules R4, R5). By a moderator on somebody muted by their own choice: refused with [`Refusal::OwnMute`](super::Refusal::OwnMute),
+    /// and they are asked to. By somebody whom others muted: refused, and the moderators hear of the wish to speak (rule R32).
     Unmute {
         /// Whom.
         target: Target,

@@ -1,0 +1,233 @@
+//! The two doors: entering the chat under a nick, coming in by phone, and what occupants ask about themselves.
+
+use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId};
+
+use super::binding::{self, Key};
+use super::nick::Look;
+use super::policy::{self, Arriving, Asking, Doors};
+use super::quarantine::Barred;
+use super::roster::{Leg, Person, StandIn};
+use super::{Accepted, Event, LeaveCause, OccupantKind, Refusal, Room, STAND_IN_IDS, Stage, View, nick};
+
+/// Nicks of one person, at most: clients have a handful of devices.
+const MAX_NICKS_EACH: usize = 10;
+/// Calls of one person, at most, likewise.
+const MAX_LEGS_EACH: usize = 10;
+
+/// A caller at the door.
+#[derive(Debug)]
+pub(super) struct Knock {
+    pub(super) leg: LegId,
+    pub(super) caller: Caller,
+    pub(super) ssrc: u32,
+    pub(super) endpoint: String,
+    pub(super) correlation: Correlation,
+}
+
+impl Room {
+    pub(super) fn enter(
+        &mut self,
+        now: Now,
+        occupant: OccupantId,
+        jid: BareJid,
+        nick: String,
+        password: Option<&str>,
+        correlation: Correlation,
+    ) -> Result<Accepted, Refusal> {
+        let key = Key::Jid(jid.clone());
+        let present = self.roster.by_key(&key);
+        let who = Arriving {
+            affiliation: self.lists.affiliation(&jid),
+            is_in: present.is_some(),
+            quarantined: self.quarantine.holds(now.at, &Barred::Proven(key.clone())),
+        };
+        policy::enter(self.doors(), who, password)?;
+        let look = nick::check(&nick)?;
+        if !self.is_free(&nick, &look, present) || occupant.0 >= STAND_IN_IDS || self.roster.occupant(occupant).is_some() {
+            return Err(Refusal::NickTaken);
+        }
+        if present
+            .and_then(|id| self.roster.person(id))
+            .is_some_and(|p| p.chats.len() >= MAX_NICKS_EACH)
+        {
+            return Err(Refusal::Full);
+        }
+        let person = present.unwrap_or_else(|| self.add_person(key, Some(jid.clone())));
+        // Rule R27: never both at once.
+        if let Some(row) = self.roster.person_mut(person) {
+            match row.stand_in {
+                StandIn::Here(stand_in) => self.drop_occupant(stand_in, LeaveCause::Withdrawn),
+                StandIn::Due(_) | StandIn::Crowded => row.stand_in = StandIn::Absent,
+                StandIn::Absent => {}
+            }
+        }
+        self.roster.add_occupant(occupant, person, nick, jid, OccupantKind::Chat);
+        tracing::debug!(%correlation, room = %self.name, person = person.0, "entered the chat");
+        self.out.tell(Event::OccupantEntered(occupant));
+        Ok(Accepted::Entered { person })
+    }
+
+    pub(super) fn join(&mut self, now: Now, knock: Knock) -> Result<Accepted, Refusal> {
+        let Knock {
+            leg,
+            caller,
+            ssrc,
+            endpoint,
+            correlation,
+        } = knock;
+        if self.roster.leg(leg).is_some() {
+            return Ok(Accepted::Unchanged);
+        }
+        let key = Key::of_caller(self.directory.as_ref(), leg, &caller);
+        let phone = match &caller {
+            Caller::Account { aor, .. } => self.pseudonyms.of_aor(aor),
+            Caller::Claimed { .. } | Caller::Anonymous => self.pseudonyms.of_nobody(&mut self.rng),
+        };
+        let listed = self.listed(&key);
+        let present = self.roster.by_key(&key);
+        let who = Arriving {
+            affiliation: self.affiliation_of_caller(listed.as_ref(), &phone),
+            is_in: present.is_some(),
+            quarantined: Barred::of(&key, Some(&caller)).is_some_and(|barred| self.quarantine.holds(now.at, &barred)),
+        };
+        policy::join(self.doors(), who)?;
+        if present
+            .and_then(|id| self.roster.person(id))
+            .is_some_and(|p| p.legs.len() >= MAX_LEGS_EACH)
+        {
+            return Err(Refusal::Full);
+        }
+        let person = present.unwrap_or_else(|| self.add_person(key, listed));
+        let muted = self.roster.person_mut(person).is_some_and(|row| {
+            let name = nick::of_caller(&caller);
+            row.phone.get_or_insert(phone);
+            row.caller = Some((caller.clone(), name));
+            row.mutes.is_muted()
+        });
+        let endpoint = match caller {
+            // Checklist X-6: a Contact names its owner.
+            Caller::Anonymous => self.roster.person(person).map(|p| p.hidden_entity.clone()).unwrap_or_default(),
+            Caller::Account { .. } | Caller::Claimed { .. } => endpoint,
+        };
+        let joined_unix_ms = now.unix_ms;
+        let (confirmed, held, listens_only, speaking) = (false, false, false, false);
+        self.roster.add_leg(
+            leg,
+            Leg {
+                person,
+                endpoint,
+                ssrc,
+                joined_unix_ms,
+                correlation,
+                confirmed,
+                held,
+                listens_only,
+                speaking,
+            },
+        );
+        if muted {
+            self.out.order(MediaOrder::Mute(leg, true));
+        }
+        self.out.order(MediaOrder::Place(leg, Some(self.name.clone())));
+        tracing::debug!(%correlation, room = %self.name, person = person.0, leg = leg.0, "came in by phone");
+        self.out.tell(Event::LegJoined { person, leg });
+        if self.roster.person(person).is_some_and(|p| p.stand_in == StandIn::Absent) {
+            self.show_stand_in(person);
+        }
+        Ok(Accepted::Joined { person })
+    }
+
+    pub(super) fn rename(&mut self, occupant: OccupantId, nick: String) -> Result<Accepted, Refusal> {
+        let known = self.roster.occupant(occupant).ok_or(Refusal::NotInRoom)?;
+        if known.nick == nick {
+            return Ok(Accepted::Unchanged);
+        }
+        let person = known.person;
+        let look = nick::check(&nick)?;
+        if !self.is_free(&nick, &look, Some(person)) {
+            return Err(Refusal::NickTaken);
+        }
+        if let Some(from) = self.roster.rename(occupant, nick) {
+            self.out.tell(Event::Renamed { occupant, from });
+        }
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn may_write(&self, occupant: OccupantId) -> Result<Accepted, Refusal> {
+        let standing = self.standing(self.occupant_person(occupant)?).ok_or(Refusal::NotInRoom)?;
+        policy::write(standing.role).map(|()| Accepted::Done)
+    }
+
+    pub(super) fn may_set_subject(&self, occupant: OccupantId) -> Result<Accepted, Refusal> {
+        let standing = self.standing(self.occupant_person(occupant)?).ok_or(Refusal::NotInRoom)?;
+        policy::set_subject(standing.role, &self.config).map(|()| Accepted::Done)
+    }
+
+    pub(super) fn lock(&mut self, asking: &Asking, locked: bool) -> Result<Accepted, Refusal> {
+        policy::moderate(asking.power)?;
+        if self.locked == locked {
+            return Ok(Accepted::Unchanged);
+        }
+        self.locked = locked;
+        self.out.tell(Event::LockChanged(locked));
+        Ok(Accepted::Done)
+    }
+
+    pub(super) fn watch(&self, asking: &Asking) -> Result<Accepted, Refusal> {
+        let affiliation = match asking.power {
+            policy::Power::Operator => Affiliation::Owner,
+            policy::Power::Of(standing) => standing.affiliation,
+        };
+        let who = Arriving {
+            affiliation,
+            is_in: asking.person.is_some(),
+            quarantined: false,
+        };
+        policy::watch(&self.config, who)?;
+        Ok(Accepted::View(match asking.person {
+            _ if asking.power.moderates() => View::Moderator,
+            Some(_) => View::Member,
+            None => View::Other,
+        }))
+    }
+
+    /// Whether somebody in `person`'s row, or a newcomer, may be called so.
+    fn is_free(&self, nick: &str, look: &Look, person: Option<PersonId>) -> bool {
+        let others = self.roster.occupants().filter(|(_, o)| Some(o.person) != person);
+        // Stand-ins are told apart by their suffix; a caller's claim to a name must not keep its owner out.
+        let clash = others
+            .filter(|(_, o)| o.kind != OccupantKind::Phone)
+            .any(|(_, o)| o.nick == nick || o.look.resembles(look));
+        !clash && !self.is_reserved(look)
+    }
+
+    pub(super) fn is_reserved(&self, look: &Look) -> bool {
+        self.settings.reserved_nicks.iter().any(|nick| Look::of(nick).resembles(look))
+    }
+
+    fn add_person(&mut self, key: Key, listed: Option<BareJid>) -> PersonId {
+        let (role, mute) = self.first_standing(&key, listed.as_ref());
+        let mut person = Person::new(key, listed, role, binding::hidden_entity(&mut self.rng));
+        if let Some(mute) = mute {
+            person.mutes.insert(mute);
+        }
+        self.roster.add_person(person)
+    }
+
+    /// A ban holds by account and by AOR (rule R8), also when the directory has come to bind the one to the other since.
+    fn affiliation_of_caller(&self, listed: Option<&BareJid>, phone: &BareJid) -> Affiliation {
+        if self.lists.affiliation(phone) == Affiliation::Outcast {
+            return Affiliation::Outcast;
+        }
+        listed.map_or(Affiliation::None, |jid| self.lists.affiliation(jid))
+    }
+
+    fn doors(&self) -> Doors<'_> {
+        Doors {
+            config: &self.config,
+            unconfigured: self.stage == Stage::Unconfigured,
+            locked: self.locked,
+            places: self.roster.places(),
+        }
+    }
+}

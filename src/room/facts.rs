@@ -1,0 +1,82 @@
+//! Reports taken note of. Each may come late, twice, or about somebody who is gone.
+
+use crate::model::{LegId, Now};
+
+use super::roster::Leg;
+use super::{EndCause, Event, LeaveCause, LegCause, OccupantCause, Report, Room};
+
+/// Seconds without packets after which a call is over (rule R45).
+const QUIET_ENDS: u32 = 60;
+
+impl Room {
+    pub(super) fn take_note(&mut self, now: Now, report: Report) {
+        match report {
+            Report::OccupantGone(occupant, cause) => {
+                let cause = match cause {
+                    OccupantCause::Left => LeaveCause::Left,
+                    OccupantCause::Unreachable | OccupantCause::Flooded => LeaveCause::Unreachable,
+                };
+                self.leave_chat(now, occupant, &cause);
+                self.settle();
+            }
+            Report::LegGone(leg, cause) => {
+                let cause = match cause {
+                    LegCause::Departed => EndCause::Departed,
+                    LegCause::Failed => EndCause::Failed,
+                };
+                self.end_leg(leg, cause, &LeaveCause::Withdrawn);
+                self.settle();
+            }
+            Report::LegConfirmed(leg) => self.note(leg, |l| l.confirmed = true),
+            Report::LegHeld(leg, held) => self.note(leg, |l| l.held = held),
+            Report::LegListensOnly(leg, listens_only) => self.note(leg, |l| l.listens_only = listens_only),
+            Report::Speaking(leg, speaking) => self.note(leg, |l| l.speaking = speaking),
+            Report::LegQuiet(leg, seconds) => self.quiet(leg, seconds),
+            Report::ChatLink(linked) => self.chat_link(linked),
+            Report::MediaFailed => {
+                for leg in self.roster.leg_ids() {
+                    self.end_leg(leg, EndCause::Failed, &LeaveCause::Withdrawn);
+                }
+                self.settle();
+            }
+            Report::Shutdown => self.shut_down(),
+        }
+    }
+
+    /// Changes a leg, and tells if that changes how its person is shown.
+    fn note(&mut self, leg: LegId, change: impl FnOnce(&mut Leg)) {
+        let Some(id) = self.person_of_leg(leg) else { return };
+        let before = self.audio_shown(id);
+        if let Some(leg) = self.roster.leg_mut(leg) {
+            change(leg);
+        }
+        if self.audio_shown(id) != before {
+            self.out.tell(Event::AudioChanged { person: id, by: None });
+        }
+    }
+
+    fn quiet(&mut self, leg: LegId, seconds: u32) {
+        // Rule R44: a phone on hold owes no packets.
+        if self.roster.leg(leg).is_none_or(|l| l.held) {
+            return;
+        }
+        if seconds >= QUIET_ENDS {
+            self.end_leg(leg, EndCause::Failed, &LeaveCause::Withdrawn);
+            self.settle();
+        } else if seconds > 0 {
+            self.note(leg, |l| l.speaking = false);
+        }
+    }
+
+    /// Nobody leaves by an outage; what changes is who can be reached by text.
+    fn chat_link(&mut self, linked: bool) {
+        if self.linked == linked {
+            return;
+        }
+        self.linked = linked;
+        let chatting: Vec<_> = self.roster.people().filter(|(_, p)| !p.is_audio_only()).map(|(id, _)| id).collect();
+        for person in chatting {
+            self.out.tell(Event::AudioChanged { person, by: None });
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What the service decides for its rooms, beyond each owner's own choice.
+
+use std::time::Duration;
+
+use crate::model::BareJid;
+
+/// The service's choices, the same for all its rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomSettings {
+    /// The component domain of callers' stand-ins (rule R20).
+    pub phones_domain: BareJid,
+    /// How long somebody who was put out stays out (rule R7).
+    pub kick_quarantine: Duration,
+    /// How long a caller's last nick must be gone before their stand-in appears (rule R27).
+    pub phone_occupant_delay: Duration,
+    /// Stand-ins at once (rule R28).
+    pub max_phone_occupants: usize,
+    /// Nicks kept for the service itself (rule R33): neither people nor callers are called so, or look so.
+    pub reserved_nicks: Vec<String>,
+}
+
+impl RoomSettings {
+    /// The rules' own figures, for callers shown at this domain.
+    pub fn new(phones_domain: BareJid) -> Self {
+        Self {
+            phones_domain,
+            kick_quarantine: Duration::from_secs(60),
+            phone_occupant_delay: Duration::from_secs(20),
+            max_phone_occupants: 200,
+            reserved_nicks: vec!["bridge".to_owned()],
+        }
+    }
+}
