@@ -1,6 +1,6 @@
 //! The two doors: entering the chat under a nick, coming in by phone, and what occupants ask about themselves.
 
-use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId};
+use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId, media::Seat};
 
 use super::binding::{self, Key};
 use super::nick::Look;
@@ -128,7 +128,11 @@ impl Room {
         if muted {
             self.out.order(MediaOrder::Mute(leg, true));
         }
-        self.out.order(MediaOrder::Place(leg, Some(self.name.clone())));
+        let seat = Seat {
+            room: self.name.clone(),
+            rate: self.config.mixing_rate,
+        };
+        self.out.order(MediaOrder::Place(leg, Some(seat)));
         tracing::debug!(%correlation, room = %self.name, person = person.0, leg = leg.0, "came in by phone");
         self.out.tell(Event::LegJoined { person, leg });
         if self.roster.person(person).is_some_and(|p| p.stand_in == StandIn::Absent) {
