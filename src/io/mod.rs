@@ -1,1 +1,3 @@
 //! Sockets, the database, signals: everything that waits.
+
+pub mod xmpp;

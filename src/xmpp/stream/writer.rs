@@ -72,6 +72,11 @@ impl Writer {
         &self.domain
     }
 
+    /// Whether a stanza is from this domain.
+    pub fn serves(&self, stanza: &Element) -> bool {
+        stanza.attr("from").map(domain_of) == Some(&self.domain)
+    }
+
     /// Checks and serialises a stanza.
     ///
     /// # Errors
@@ -81,7 +86,7 @@ impl Writer {
         if !stanza.has_ns(stanza::NS) || !matches!(stanza.name(), "message" | "presence" | "iq") {
             return Err(NotWritten::NotAStanza);
         }
-        if stanza.attr("from").map(domain_of) != Some(&self.domain) {
+        if !self.serves(stanza) {
             return Err(NotWritten::ForeignSender);
         }
         if stanza.attr("to").is_none() {
