@@ -3,4 +3,3 @@
 pub mod auth;
 pub mod conference;
 pub mod msg;
-pub mod sdp;

@@ -1,1 +1,0 @@
-//! The chat door: stanzas to requests, events to stanzas.

@@ -1,0 +1,163 @@
+//! Messages to everybody, to one occupant, and to the room itself (sections 7.4, 7.5, 8.1). Who may write is the room's matter.
+
+use minidom::Element;
+
+use super::{
+    MucRoom,
+    history::{Kept, is_kept},
+    join::addressed,
+    refusal::failure,
+    room::Inbound,
+};
+use crate::{
+    model::{Now, OccupantId, StoreOp},
+    room::{OccupantKind, Refusal, Request, Room},
+    xmpp::{
+        muc::{Invitation, NS_USER, groupchat, occupant_id, stanza_id, subject_change},
+        stanza::{self, DefinedCondition, ErrorType, Failure, MessageKind, set, unset, with},
+    },
+};
+
+/// Longest subject, in bytes: it is sent to each newcomer, and shown in conference state.
+const MAX_SUBJECT: usize = 4096;
+
+impl MucRoom {
+    /// A message that isn't an error.
+    pub(super) fn message(&mut self, now: Now, room: &mut Room, inbound: Inbound, kind: MessageKind) {
+        match (kind, inbound.nick.is_some()) {
+            (MessageKind::GroupChat, false) => self.to_everybody(now, room, inbound),
+            (MessageKind::GroupChat, true) => self.refuse(&inbound, DefinedCondition::BadRequest),
+            (MessageKind::Normal | MessageKind::Chat, true) => self.to_one(now, inbound),
+            (MessageKind::Normal | MessageKind::Chat, false) => self.to_room(now, room, inbound),
+            // Alerts aren't for rooms, and errors were seen to before.
+            (MessageKind::Headline | MessageKind::Error, _) => {}
+        }
+    }
+
+    fn to_everybody(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
+        let Some(id) = inbound.sender else {
+            let failure = if room.is_unconfigured() {
+                Refusal::NotConfigured
+            } else {
+                Refusal::NotInRoom
+            };
+            return self.refuse(&inbound, super::refusal::failure(failure));
+        };
+        let subject = subject_change(&inbound.stanza);
+        if subject.as_ref().is_some_and(|s| s.len() > MAX_SUBJECT) {
+            let too_long = Failure::from(DefinedCondition::NotAcceptable).with_text("the subject is too long");
+            return self.refuse(&inbound, too_long);
+        }
+        let request = if subject.is_some() {
+            Request::SetSubject(id)
+        } else {
+            Request::Write(id)
+        };
+        match room.request(now, &inbound.origin(), request) {
+            Ok(_) => self.reflect(now, room, inbound.stanza, id, subject.is_some()),
+            Err(refusal) => self.refuse(&inbound, failure(refusal)),
+        }
+    }
+
+    /// Sends a message whole to everybody, its sender included (section 7.4), and keeps it for newcomers.
+    fn reflect(&mut self, now: Now, room: &Room, mut message: Element, sender: OccupantId, is_subject: bool) {
+        let Some(shown) = self.occupants.get(sender) else { return };
+        let (nick, token) = (shown.nick.clone(), shown.token.clone());
+        self.forger.clean(&mut message);
+        set(&mut message, "from", format!("{}/{nick}", self.jid));
+        unset(&mut message, "to");
+        let id = self.fresh_id(now);
+        let message = with(message, [occupant_id(&token), stanza_id(&id, self.jid.as_str())]);
+        self.outbox
+            .extend(self.occupants.sessions().map(|(_, client)| addressed(message.clone(), client)));
+        let name = room.name().clone();
+        if is_subject {
+            let (kept, item) = Kept::new(now, &nick, message);
+            self.subject = Some(kept);
+            if self.kept {
+                self.store.push_back(StoreOp::SetSubject(name, item));
+            }
+        } else if is_kept(&message) {
+            let (kept, item) = Kept::new(now, &nick, message);
+            let at_most = room.config().history_length;
+            self.history.push(kept, usize::try_from(at_most).unwrap_or(usize::MAX));
+            if self.kept {
+                self.store.push_back(StoreOp::Append(name, item, at_most));
+            }
+        }
+    }
+
+    /// A private message (section 7.5).
+    fn to_one(&mut self, now: Now, inbound: Inbound) {
+        let Some(sender) = inbound.sender.and_then(|id| self.occupants.get(id)) else {
+            return self.refuse(&inbound, failure(Refusal::NotInRoom));
+        };
+        let target = inbound.nick.as_deref().and_then(|n| self.occupants.by_nick(n));
+        let Some(target) = target else {
+            return self.refuse(&inbound, failure(Refusal::NoSuchTarget));
+        };
+        match target.kind {
+            OccupantKind::Phone | OccupantKind::Service => {
+                let nick = target.nick.clone();
+                self.outbox.extend(self.stand_ins.answer(now, &inbound.stanza, &nick));
+            }
+            OccupantKind::Chat => {
+                let clients: Vec<_> = target.sessions.iter().map(|s| s.jid.clone()).collect();
+                let (from, token) = (format!("{}/{}", self.jid, sender.nick), sender.token.clone());
+                let mut message = inbound.stanza;
+                self.forger.clean(&mut message);
+                set(&mut message, "from", from);
+                let message = with(message, [Element::bare("x", NS_USER), occupant_id(&token)]);
+                self.outbox.extend(clients.iter().map(|client| addressed(message.clone(), client)));
+            }
+        }
+    }
+
+    /// A message to the room itself: an invitation, its refusal, or a wish to speak.
+    fn to_room(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
+        let invitations = Invitation::all(&inbound.stanza);
+        if !invitations.is_empty() {
+            return self.invitations(now, room, &inbound, invitations);
+        }
+        if let Some(form) = super::voice::read(&inbound.stanza) {
+            return self.voice_form(now, room, &inbound, form);
+        }
+        let condition = if inbound.sender.is_some() {
+            DefinedCondition::BadRequest
+        } else {
+            DefinedCondition::NotAcceptable
+        };
+        self.refuse(&inbound, Failure::from(condition).of_type(ErrorType::Modify));
+    }
+
+    /// Says something to every client in the room's own name, with these status codes (section 10.2.1).
+    pub(super) fn announce(&mut self, now: Now, codes: &[u16]) {
+        let id = self.fresh_id(now);
+        let message = with(
+            groupchat(self.jid.as_str()),
+            [
+                crate::xmpp::muc::UserX::codes(codes).to_element(),
+                stanza_id(&id, self.jid.as_str()),
+            ],
+        );
+        self.outbox
+            .extend(self.occupants.sessions().map(|(_, client)| addressed(message.clone(), client)));
+    }
+
+    /// Tells one occupant, or every moderator, something in private and in the room's own name.
+    pub(super) fn tell(&mut self, to: Option<OccupantId>, body: &str) {
+        let note = stanza::element(
+            "message",
+            stanza::NS,
+            &[("type", Some("normal")), ("from", Some(self.jid.as_str()))],
+        );
+        let note = with(note, [stanza::text("body", stanza::NS, body)]);
+        let hears = |id, role| to.map_or(role == crate::model::Role::Moderator, |t| t == id);
+        let notes = self
+            .occupants
+            .sessions()
+            .filter(|(s, _)| hears(s.id, s.role))
+            .map(|(_, client)| addressed(note.clone(), client));
+        self.outbox.extend(notes);
+    }
+}
