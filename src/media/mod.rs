@@ -1,1 +1,27 @@
 //! Media threads: sockets, ticks, and the cores that run on them.
+//!
+//! Knows no signalling and decides nothing: it carries out [`MediaOrder`](crate::model::MediaOrder)s and reports facts. RTP is read and
+//! written by `rtp`, audio is mixed by `mixer`; here are only sockets, threads and who owns what.
+//! All unsafe code of the program is in `batch` and `sys`.
+
+mod batch;
+mod clerk;
+mod counters;
+mod hook;
+mod leg;
+mod order;
+mod pace;
+mod pending;
+mod plane;
+mod ports;
+mod room;
+mod slab;
+mod sys;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use counters::PlaneStats;
+pub use plane::{Plane, PlaneConfig};
+pub use ports::{Capacity, Interface, capacity, raise_open_file_limit};

@@ -13,7 +13,7 @@ pub mod watch;
 pub use dtmf::Keypad;
 pub use latch::{Candidates, Latch, Verdict};
 pub use packet::{Header, Packet};
-pub use session::{Heard, Receiver, Sender};
+pub use session::{Heard, Outgoing, Receiver, Sender};
 pub use watch::Watch;
 
 #[cfg(test)]

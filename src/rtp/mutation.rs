@@ -8,7 +8,7 @@ use super::{
     Candidates, Heard, Keypad, Latch, Packet, Receiver, Sender,
     packet::{HEADER_LEN, Header},
     rtcp::{MAX_BUILT, Ntp, Report, Reports, parts},
-    session::Reception,
+    session::{Outgoing, Reception},
 };
 
 fn rtp_seed(rng: &mut StdRng) -> Vec<u8> {
@@ -28,7 +28,16 @@ fn rtp_seed(rng: &mut StdRng) -> Vec<u8> {
 
 fn rtcp_seed(now: Instant, rng: &mut StdRng) -> Vec<u8> {
     let (mut buffer, mut sender) = ([0; MAX_BUILT], Sender::new(9, 0, 0));
-    sender.next(0, 0, 160, 160);
+    sender.next(
+        now,
+        Outgoing {
+            payload_type: 0,
+            timestamp: 0,
+            marker: true,
+            clock: 8000,
+            octets: 160,
+        },
+    );
     let reception = Reception {
         ssrc: 7,
         fraction_lost: 1,

@@ -1,8 +1,11 @@
 //! One leg's RTP streams (RFC 3550): what we send goes on unbroken through every move, what we hear is counted and checked.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::packet::Header;
+
+/// Ticks of 20 ms.
+const TICKS_PER_SECOND: u32 = 50;
 
 /// Sequence numbers that may be missing at once before it is a jump (RFC 3550 appendix A.1).
 const MAX_DROPOUT: u16 = 3000;
@@ -15,47 +18,92 @@ const MAX_MISORDER: u16 = 100;
 pub struct Sender {
     ssrc: u32,
     sequence: u16,
-    timestamp: u32,
-    /// The timestamp that the next packet has if nothing was left out; `None` before the first packet.
-    follows: Option<u32>,
+    /// Between the encoder's count of time and what is sent.
+    offset: u32,
+    last: Option<Sent>,
+    moved: bool,
     packets: u64,
     octets: u64,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    timestamp: u32,
+    clock: u32,
+}
+
+/// What the encoder says about a packet.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing {
+    /// The peer's number for the codec.
+    pub payload_type: u8,
+    /// The encoder's count of time, which starts anywhere.
+    pub timestamp: u32,
+    /// First after a gap.
+    pub marker: bool,
+    /// The codec's RTP clock, in Hz.
+    pub clock: u32,
+    /// Size of the payload.
+    pub octets: usize,
+}
+
 impl Sender {
     /// Starts a stream; all three numbers are to be random (RFC 3550 section 5.1).
-    pub fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+    pub fn new(ssrc: u32, sequence: u16, offset: u32) -> Self {
         Self {
             ssrc,
             sequence,
-            timestamp,
-            follows: None,
+            offset,
+            last: None,
+            moved: false,
             packets: 0,
             octets: 0,
         }
     }
 
-    /// Lets time go on by this many units of the RTP clock, sent in or not.
-    pub fn advance(&mut self, units: u32) {
-        self.timestamp = self.timestamp.wrapping_add(units);
+    /// Notes that the encoder changes hands, which may cost ticks that it doesn't count: the next packet tells the elapsed time (rule R62).
+    pub fn handle_move(&mut self) {
+        self.moved = true;
     }
 
-    /// The header of the next packet, which began `age` units ago and lasts `length` units; `octets` is its payload's size.
-    /// After a gap the marker is set, and the timestamp tells the elapsed time (rule R62).
-    pub fn next(&mut self, payload_type: u8, age: u32, length: u32, octets: usize) -> Header {
-        let timestamp = self.timestamp.wrapping_sub(age);
+    /// The header of the next packet.
+    pub fn next(&mut self, now: Instant, packet: Outgoing) -> Header {
+        let missed = if std::mem::take(&mut self.moved) {
+            self.missed(now, &packet)
+        } else {
+            0
+        };
+        self.offset = self.offset.wrapping_add(missed);
+        let timestamp = packet.timestamp.wrapping_add(self.offset);
+        let marker = packet.marker || missed > 0 || self.last.is_none();
         let header = Header {
-            payload_type,
-            marker: self.follows != Some(timestamp),
+            payload_type: packet.payload_type,
+            marker,
             sequence: self.sequence,
             timestamp,
             ssrc: self.ssrc,
         };
-        self.follows = Some(timestamp.wrapping_add(length));
+        self.last = Some(Sent {
+            at: now,
+            timestamp,
+            clock: packet.clock,
+        });
         self.sequence = self.sequence.wrapping_add(1);
         self.packets += 1;
-        self.octets += octets as u64;
+        self.octets += packet.octets as u64;
         header
+    }
+
+    /// Whole ticks of the RTP clock that passed since the last packet beyond what the encoder counted.
+    fn missed(&self, now: Instant, packet: &Outgoing) -> u32 {
+        let Some(last) = self.last.filter(|l| l.clock == packet.clock) else {
+            return 0;
+        };
+        let tick = packet.clock / TICKS_PER_SECOND;
+        let counted = packet.timestamp.wrapping_add(self.offset).wrapping_sub(last.timestamp);
+        let beyond = units(now.saturating_duration_since(last.at), packet.clock).saturating_sub(counted);
+        (beyond + tick / 2) / tick * tick
     }
 
     /// Our synchronisation source.
@@ -63,9 +111,10 @@ impl Sender {
         self.ssrc
     }
 
-    /// The RTP time of the present tick.
-    pub fn timestamp(&self) -> u32 {
-        self.timestamp
+    /// The RTP time of a moment, as a sender report tells it.
+    pub fn timestamp_at(&self, now: Instant) -> u32 {
+        let since = |l: Sent| l.timestamp.wrapping_add(units(now.saturating_duration_since(l.at), l.clock));
+        self.last.map_or(self.offset, since)
     }
 
     /// Packets so far.
@@ -77,6 +126,11 @@ impl Sender {
     pub fn octets(&self) -> u64 {
         self.octets
     }
+}
+
+/// A duration in units of an RTP clock; wraps as timestamps do.
+fn units(duration: Duration, clock: u32) -> u32 {
+    (duration.as_micros() * u128::from(clock) / 1_000_000) as u32
 }
 
 /// What a packet is to the stream that it came in.
@@ -198,9 +252,8 @@ impl Receiver {
             self.transit = None;
             self.jitter = 0;
         }
-        let since = now.duration_since(*self.epoch.get_or_insert(now));
-        let arrival = (since.as_micros() as u64).wrapping_mul(clock.into()) / 1_000_000;
-        let transit = (arrival as u32).wrapping_sub(timestamp);
+        let since = now.saturating_duration_since(*self.epoch.get_or_insert(now));
+        let transit = units(since, clock).wrapping_sub(timestamp);
         // Several packets of one timestamp (key presses) say nothing about the voice.
         if let Some((last, at)) = self.transit
             && at != timestamp
@@ -280,28 +333,53 @@ mod tests {
         }
     }
 
-    #[test]
-    fn r62_after_a_gap_the_marker_is_set_and_the_timestamp_tells_the_time() {
-        let mut sender = Sender::new(1, 65535, u32::MAX);
-        let first = sender.next(0, 0, 160, 160);
-        assert_eq!((first.marker, first.sequence, first.timestamp), (true, 65535, u32::MAX));
-        sender.advance(160);
-        let second = sender.next(0, 0, 160, 160);
-        assert_eq!((second.marker, second.sequence, second.timestamp), (false, 0, 159));
-        sender.advance(160 * 5);
-        let third = sender.next(0, 0, 160, 160);
-        assert_eq!((third.marker, third.sequence, third.timestamp), (true, 1, 959));
-        assert_eq!((sender.packets(), sender.octets()), (3, 480));
+    fn outgoing(timestamp: u32) -> Outgoing {
+        Outgoing {
+            payload_type: 0,
+            timestamp,
+            marker: false,
+            clock: 8000,
+            octets: 160,
+        }
     }
 
     #[test]
-    fn packets_of_two_ticks_carry_the_time_of_their_first() {
+    fn r60_a_move_breaks_neither_sequence_nor_time() {
+        let start = Instant::now();
+        let mut sender = Sender::new(1, 65535, u32::MAX);
+        let first = sender.next(
+            start,
+            Outgoing {
+                marker: true,
+                ..outgoing(0)
+            },
+        );
+        assert_eq!((first.marker, first.sequence, first.timestamp), (true, 65535, u32::MAX));
+        sender.handle_move();
+        let second = sender.next(start + Duration::from_millis(24), outgoing(160));
+        assert_eq!((second.marker, second.sequence, second.timestamp), (false, 0, 159));
+        assert_eq!((sender.packets(), sender.octets()), (2, 320));
+    }
+
+    #[test]
+    fn r62_a_tick_lost_in_a_move_is_told_by_the_timestamp_and_the_marker() {
+        let start = Instant::now();
         let mut sender = Sender::new(1, 0, 0);
-        sender.advance(160);
-        assert_eq!(sender.next(0, 160, 320, 320).timestamp, 0);
-        sender.advance(320);
-        let next = sender.next(0, 160, 320, 320);
-        assert_eq!((next.timestamp, next.marker), (320, false));
+        sender.next(start, outgoing(0));
+        sender.handle_move();
+        let second = sender.next(start + Duration::from_millis(38), outgoing(160));
+        assert_eq!((second.marker, second.sequence, second.timestamp), (true, 1, 320));
+        let third = sender.next(start + Duration::from_millis(58), outgoing(320));
+        assert_eq!((third.marker, third.sequence, third.timestamp), (false, 2, 480));
+    }
+
+    #[test]
+    fn the_time_of_a_report_lies_between_packets() {
+        let start = Instant::now();
+        let mut sender = Sender::new(1, 0, 1000);
+        assert_eq!(sender.timestamp_at(start), 1000);
+        sender.next(start, outgoing(0));
+        assert_eq!(sender.timestamp_at(start + Duration::from_millis(10)), 1080);
     }
 
     #[test]

@@ -123,6 +123,7 @@ impl Reports {
         write::build(
             &write::Compound {
                 sender: args.sender,
+                timestamp: args.sender.timestamp_at(args.now),
                 ntp: sends.then_some(args.ntp),
                 block,
                 cname: args.cname,
@@ -182,7 +183,7 @@ const CNAME: u8 = 1;
 
 #[cfg(test)]
 mod tests {
-    use super::{read::is_valid, write::build, *};
+    use super::{super::session::Outgoing, read::is_valid, write::build, *};
 
     const RECEPTION: Reception = Reception {
         ssrc: 77,
@@ -194,7 +195,14 @@ mod tests {
 
     fn sender() -> Sender {
         let mut sender = Sender::new(42, 7, 1000);
-        sender.next(0, 0, 160, 160);
+        let packet = Outgoing {
+            payload_type: 0,
+            timestamp: 0,
+            marker: true,
+            clock: 8000,
+            octets: 160,
+        };
+        sender.next(Instant::now(), packet);
         sender
     }
 
@@ -203,6 +211,7 @@ mod tests {
         let len = build(
             &write::Compound {
                 sender: &sender(),
+                timestamp: 1000,
                 ntp,
                 block,
                 cname,

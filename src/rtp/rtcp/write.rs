@@ -12,6 +12,8 @@ pub const MAX_CNAME: usize = 64;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Compound<'a> {
     pub(super) sender: &'a Sender,
+    /// The RTP time of the report.
+    pub(super) timestamp: u32,
     pub(super) ntp: Option<Ntp>,
     pub(super) block: Option<Block>,
     pub(super) cname: &'a str,
@@ -52,7 +54,7 @@ pub(super) fn build(compound: &Compound<'_>, into: &mut [u8; MAX_BUILT]) -> usiz
         w.word(sender.ssrc());
         if let Some(ntp) = compound.ntp {
             w.bytes(&ntp.0.to_be_bytes());
-            w.word(sender.timestamp());
+            w.word(compound.timestamp);
             w.word(sender.packets() as u32);
             w.word(sender.octets() as u32);
         }

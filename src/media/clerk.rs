@@ -1,0 +1,88 @@
+//! One thread beside the media threads that does what takes time or frees memory: drops, new codecs, last reports.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
+};
+
+use tokio::sync::mpsc::Sender;
+
+use super::{
+    leg::Leg,
+    order::{Line, Order, RoomKey, Task},
+    ports::Slot,
+};
+use crate::model::{LegId, MediaReport, RoomName};
+
+/// To the ordering side.
+#[derive(Debug)]
+pub(super) enum Gone {
+    /// Its sockets are closed.
+    Leg(LegId, Slot),
+    /// It failed.
+    Room(RoomName, RoomKey),
+}
+
+/// The clerk. May wait for the channel of reports, which nobody waits for him over.
+#[derive(Debug)]
+pub(super) struct Clerk {
+    pub(super) lines: Vec<Line>,
+    pub(super) reports: Sender<MediaReport>,
+    pub(super) gone: mpsc::Sender<Gone>,
+}
+
+impl Clerk {
+    /// Works until all media threads and the ordering side are gone.
+    pub(super) fn run(self, tasks: &mpsc::Receiver<Task>) {
+        for task in tasks {
+            // A mixer that has panicked may do so again when it is dropped.
+            let done = catch_unwind(AssertUnwindSafe(|| self.handle(task)));
+            if done.is_err() {
+                tracing::error!("a media object panicked while it was put away");
+            }
+        }
+    }
+
+    fn handle(&self, task: Task) {
+        match task {
+            Task::Failed(room) => {
+                if let Some((key, name)) = room.name.clone() {
+                    tracing::error!(room = %name, "the mixer panicked; its legs are closed");
+                    self.report(MediaReport::RoomFailed(name.clone()));
+                    let _ = self.gone.send(Gone::Room(name, key));
+                }
+            }
+            Task::Closed(leg) => self.close(leg),
+            Task::Rerate(mut leg) => {
+                let rate = leg.spot.rate;
+                let failed = leg.audio.as_mut().is_some_and(|audio| audio.set_rate(rate).is_err());
+                let (id, worker) = (leg.id, leg.spot.worker);
+                if failed {
+                    tracing::error!(leg = id.0, "no codec for the leg's new room");
+                    self.close(leg);
+                    self.lines[worker].send(Order::Arrive(id, None));
+                } else {
+                    self.lines[worker].send(Order::Arrive(id, Some(leg)));
+                }
+            }
+            Task::Ended(room) => drop(room),
+            Task::Drop(audio) => drop(audio),
+        }
+    }
+
+    /// Tells what is left to tell, frees the ports, and tells the end.
+    fn close(&self, mut leg: Box<Leg>) {
+        let (id, slot, stats) = (leg.id, leg.sockets.slot, leg.stats());
+        while let Some(report) = leg.pending.next(id) {
+            self.report(report);
+        }
+        drop(leg);
+        let _ = self.gone.send(Gone::Leg(id, slot));
+        self.report(MediaReport::Closed(id, Box::new(stats)));
+    }
+
+    fn report(&self, report: MediaReport) {
+        // Fails only when nobody listens any more.
+        let _ = self.reports.blocking_send(report);
+    }
+}

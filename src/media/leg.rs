@@ -1,0 +1,314 @@
+//! One leg on its media thread: two sockets and the RTP core between them and the mixer.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    time::Instant,
+};
+
+use mixer::{LegAudio, Output, OutputKind};
+
+use super::{batch::Outbox, order::Spot, pending::Pending, ports::Slot};
+use crate::{
+    model::{Direction, LegId, LegMedia, LegStats},
+    rtp::{
+        Candidates, Heard, Keypad, Latch, Outgoing, Packet, Receiver, Sender, Verdict, Watch,
+        packet::{HEADER_LEN, is_rtcp},
+        rtcp::{MAX_BUILT, NtpClock, Report, Reports},
+    },
+};
+
+/// Static payload type of comfort noise (RFC 3551 table 4).
+const COMFORT_NOISE: u8 = 13;
+
+/// A leg's two sockets.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) rtp: UdpSocket,
+    pub(super) rtcp: UdpSocket,
+    pub(super) slot: Slot,
+}
+
+/// One leg. Boxed, since it moves between threads.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) id: LegId,
+    pub(super) sockets: Sockets,
+    /// Where it is to sit.
+    pub(super) spot: Spot,
+    /// Which of its thread's rooms it sits in.
+    pub(super) room: Option<usize>,
+    /// Its audio while it sits nowhere.
+    pub(super) audio: Option<Box<LegAudio>>,
+    pub(super) pending: Pending,
+    pub(super) muted: bool,
+    /// A mute was ordered of which no tick has told yet.
+    pub(super) awaits_tick: bool,
+    /// Closed; stays until its room's next tick.
+    pub(super) closing: bool,
+    cname: String,
+    terms: Option<Terms>,
+    sender: Sender,
+    receiver: Receiver,
+    reports: Reports,
+    watch: Watch,
+    keypad: Keypad,
+    rejected: u64,
+    lost_digits: u64,
+}
+
+/// What was negotiated, and what became of it.
+#[derive(Debug)]
+struct Terms {
+    media: LegMedia,
+    latch: Latch,
+    /// Where RTCP came from, which is where it goes.
+    rtcp_source: Option<SocketAddr>,
+}
+
+/// What a new leg is made of.
+#[derive(Debug)]
+pub(super) struct NewLeg {
+    pub(super) id: LegId,
+    pub(super) sockets: Sockets,
+    pub(super) spot: Spot,
+    pub(super) sender: Sender,
+    pub(super) cname: String,
+    pub(super) dice: u16,
+}
+
+impl Leg {
+    pub(super) fn new(now: Instant, new: NewLeg) -> Self {
+        Self {
+            id: new.id,
+            sockets: new.sockets,
+            spot: new.spot,
+            room: None,
+            audio: None,
+            pending: Pending::default(),
+            muted: false,
+            awaits_tick: false,
+            closing: false,
+            cname: new.cname,
+            terms: None,
+            sender: new.sender,
+            receiver: Receiver::default(),
+            reports: Reports::new(now, new.dice),
+            watch: Watch::new(now),
+            keypad: Keypad::default(),
+            rejected: 0,
+            lost_digits: 0,
+        }
+    }
+
+    /// Takes the result of an offer and answer.
+    pub(super) fn configure(&mut self, now: Instant, media: LegMedia) {
+        let candidates = Candidates {
+            sdp: media.rtp,
+            signalled_from: media.signalled_from,
+        };
+        if let Some(terms) = &mut self.terms {
+            terms.latch.renew(candidates);
+            if media.rtcp != terms.media.rtcp {
+                terms.rtcp_source = None;
+            }
+            terms.media = media;
+        } else {
+            self.terms = Some(Terms {
+                media,
+                latch: Latch::new(candidates),
+                rtcp_source: None,
+            });
+        }
+        self.watch.excuse(now);
+    }
+
+    /// Whether their voice may enter a mix (rule R44).
+    pub(super) fn hears(&self) -> bool {
+        self.terms.as_ref().is_some_and(|t| {
+            let receives = match t.media.direction {
+                Direction::SendRecv | Direction::RecvOnly => true,
+                Direction::SendOnly | Direction::Inactive => false,
+            };
+            receives && !t.media.on_hold
+        })
+    }
+
+    /// Whether anything is sent to them.
+    pub(super) fn sends(&self) -> bool {
+        self.terms.as_ref().is_some_and(|t| match t.media.direction {
+            Direction::SendRecv | Direction::SendOnly => true,
+            Direction::RecvOnly | Direction::Inactive => false,
+        })
+    }
+
+    /// Notes that another mixer sends from now on.
+    pub(super) fn handle_move(&mut self) {
+        self.sender.handle_move();
+    }
+
+    /// Takes a datagram from the RTP socket; gives what is for the mixer.
+    pub(super) fn handle_rtp<'a>(
+        &mut self,
+        now: Instant,
+        clock: &NtpClock,
+        source: SocketAddr,
+        bytes: &'a [u8],
+    ) -> Option<mixer::Packet<'a>> {
+        if is_rtcp(bytes) && self.terms.as_ref().is_some_and(|t| t.media.rtcp_mux) {
+            self.handle_rtcp(now, clock, source, bytes);
+            return None;
+        }
+        let Some(packet) = self.judge(now, source, bytes) else {
+            self.rejected += 1;
+            return None;
+        };
+        let (header, terms) = (packet.header, self.terms.as_ref()?);
+        if self.watch.handle_packet(now) {
+            self.pending.resumed();
+        }
+        match self.receiver.handle(&header) {
+            Heard::Next | Heard::Late | Heard::Start => {}
+            Heard::Copy | Heard::Doubtful => return None,
+        }
+        if terms.media.dtmf_in == Some(header.payload_type) {
+            if let Some(digit) = self.keypad.handle(now, header.timestamp, packet.payload) {
+                self.lost_digits += u64::from(!self.pending.digit(digit));
+            }
+            return None;
+        }
+        if header.payload_type != terms.media.payload_type_in {
+            return None;
+        }
+        self.receiver.handle_arrival(now, header.timestamp, terms.media.codec.clock_hz());
+        Some(mixer::Packet {
+            ssrc: header.ssrc,
+            sequence: header.sequence,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            payload: packet.payload,
+        })
+    }
+
+    /// Whether a datagram is a packet of this leg: form, negotiated payload type, source.
+    fn judge<'a>(&mut self, now: Instant, source: SocketAddr, bytes: &'a [u8]) -> Option<Packet<'a>> {
+        let terms = self.terms.as_mut()?;
+        let packet = Packet::parse(bytes).ok()?;
+        let kind = packet.header.payload_type;
+        let noise = terms.media.comfort_noise && kind == COMFORT_NOISE;
+        if kind != terms.media.payload_type_in && terms.media.dtmf_in != Some(kind) && !noise {
+            return None;
+        }
+        match terms.latch.handle(now, source, &packet.header) {
+            Verdict::Accept => Some(packet),
+            Verdict::Hold | Verdict::Refuse => None,
+        }
+    }
+
+    /// Takes a datagram from the RTCP socket, or RTCP from the RTP socket.
+    pub(super) fn handle_rtcp(&mut self, now: Instant, clock: &NtpClock, source: SocketAddr, bytes: &[u8]) {
+        let Some(terms) = self.terms.as_mut().filter(|t| t.latch.admits_rtcp(source)) else {
+            self.rejected += 1;
+            return;
+        };
+        if !self.reports.handle(now, clock.at(now), self.sender.ssrc(), bytes) {
+            self.rejected += 1;
+            return;
+        }
+        terms.rtcp_source = Some(source);
+        if self.watch.handle_packet(now) {
+            self.pending.resumed();
+        }
+    }
+
+    /// Sends what the mixer made for this leg.
+    pub(super) fn send(&mut self, now: Instant, output: Output<'_>, outbox: &mut Outbox) {
+        let Some(terms) = &self.terms else { return };
+        let Some(to) = terms.latch.target() else { return };
+        let octets = output.payload.len();
+        let payload_type = match output.kind {
+            OutputKind::Audio => terms.media.payload_type_out,
+            OutputKind::ComfortNoise => COMFORT_NOISE,
+        };
+        let clock = terms.media.codec.clock_hz();
+        let header = self.sender.next(
+            now,
+            Outgoing {
+                payload_type,
+                timestamp: output.timestamp,
+                marker: output.marker,
+                clock,
+                octets,
+            },
+        );
+        outbox.push(&self.sockets.rtp, to, |slot| {
+            // Payloads are at most 1275 octets (RFC 6716 section 3.4), so both fit; a longer one would be cut to nothing.
+            let Some((head, body)) = slot.split_first_chunk_mut::<HEADER_LEN>() else {
+                return 0;
+            };
+            let Some(body) = body.get_mut(..octets) else { return 0 };
+            header.write(head);
+            body.copy_from_slice(output.payload);
+            HEADER_LEN + octets
+        });
+    }
+
+    /// What comes round about once a second: reports that are due, and whether the peer is quiet.
+    pub(super) fn handle_timeout(&mut self, now: Instant, clock: &NtpClock, dice: u16, outbox: &mut Outbox) {
+        let Some(terms) = &self.terms else {
+            // Nothing is expected before the call is answered.
+            self.watch.excuse(now);
+            return;
+        };
+        if terms.media.on_hold {
+            self.watch.excuse(now);
+        } else if let Some(seconds) = self.watch.handle_timeout(now) {
+            self.pending.quiet(seconds);
+        }
+        if now >= self.reports.due() {
+            self.report(now, clock, dice, false, outbox);
+        }
+    }
+
+    /// Sends a report, with BYE at the end (RFC 3550 section 6.6).
+    pub(super) fn report(&mut self, now: Instant, clock: &NtpClock, dice: u16, bye: bool, outbox: &mut Outbox) {
+        let Some(terms) = &self.terms else { return };
+        let (socket, to) = if terms.media.rtcp_mux {
+            (&self.sockets.rtp, terms.latch.target())
+        } else {
+            let to = terms.rtcp_source.unwrap_or(terms.media.rtcp);
+            (&self.sockets.rtcp, (!to.ip().is_unspecified() && to.port() != 0).then_some(to))
+        };
+        let Some(to) = to else { return };
+        let (sender, cname, reception) = (&self.sender, self.cname.as_str(), self.receiver.report());
+        let report = Report {
+            now,
+            ntp: clock.at(now),
+            sender,
+            reception,
+            cname,
+            bye,
+        };
+        outbox.push(socket, to, |slot| {
+            slot.first_chunk_mut::<MAX_BUILT>()
+                .map_or(0, |into| self.reports.write(report, dice, into))
+        });
+    }
+
+    /// Key presses since the last call that found no room.
+    pub(super) fn take_lost_digits(&mut self) -> u64 {
+        std::mem::take(&mut self.lost_digits)
+    }
+
+    /// Its numbers so far.
+    pub(super) fn stats(&self) -> LegStats {
+        LegStats {
+            received: self.receiver.received(),
+            lost: self.receiver.lost(),
+            late: self.audio.as_ref().map_or(0, |a| a.jitter().late),
+            rejected: self.rejected,
+            sent: self.sender.packets(),
+            jitter_ms: self.receiver.jitter_ms(),
+            round_trip_ms: self.reports.round_trip().map(|d| d.as_secs_f32() * 1000.0),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One room on its media thread: its mixer, and what its ticks tell.
+
+use std::time::Instant;
+
+use mixer::{CodecFailed, Command, Event, Leg as Number, LegAudio, Mixer, Rate, Refused};
+
+use super::{batch::Outbox, leg::Leg, order::RoomKey, pace::PHASES, slab::Slab};
+use crate::model::RoomName;
+
+/// Legs that one room's mixer holds.
+pub(super) const ROOM_LEGS: usize = 1024;
+
+/// Legs of one thread that wait in its vestibule at one time.
+pub(super) const VESTIBULE_LEGS: usize = 1024;
+
+/// The rate of vestibules: that of most rooms, so that few legs need other codecs on entering.
+pub(super) const VESTIBULE_RATE: Rate = Rate::Wide;
+
+/// Mixes for the legs that sit in it. The mixer knows them by their index in the slab.
+#[derive(Debug)]
+pub(super) struct Room {
+    /// `None` is the vestibule.
+    pub(super) name: Option<(RoomKey, RoomName)>,
+    /// Closed legs that leave after the next tick.
+    pub(super) closing: Vec<usize>,
+    /// To end once nobody sits here.
+    pub(super) ending: bool,
+    phase: u64,
+    mixer: Mixer,
+    #[cfg(test)]
+    pub(super) panics: bool,
+}
+
+impl Room {
+    /// A room in which everybody hears everybody else.
+    pub(super) fn new(key: RoomKey, name: RoomName, rate: Rate) -> Result<Self, CodecFailed> {
+        Ok(Self::with(Some((key, name)), key.0 % PHASES, Mixer::new(rate, ROOM_LEGS)?))
+    }
+
+    /// A room in which everybody gets silence (rule R60).
+    pub(super) fn vestibule() -> Result<Self, CodecFailed> {
+        Ok(Self::with(None, 0, Mixer::vestibule(VESTIBULE_RATE, VESTIBULE_LEGS)?))
+    }
+
+    fn with(name: Option<(RoomKey, RoomName)>, phase: u64, mixer: Mixer) -> Self {
+        Self {
+            name,
+            closing: Vec::new(),
+            ending: false,
+            phase,
+            mixer,
+            #[cfg(test)]
+            panics: false,
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<RoomKey> {
+        self.name.as_ref().map(|(key, _)| *key)
+    }
+
+    pub(super) fn is_due(&self, slot: u64) -> bool {
+        slot % PHASES == self.phase
+    }
+
+    /// Whether it can be given up.
+    pub(super) fn is_over(&self) -> bool {
+        self.ending && self.mixer.is_empty() && self.closing.is_empty()
+    }
+
+    /// Lets a leg sit down, as it was negotiated and ordered; gives its audio back if there is no place for it.
+    pub(super) fn seat(&mut self, index: usize, leg: &mut Leg, audio: Box<LegAudio>) -> Result<(), Option<Box<LegAudio>>> {
+        match self.mixer.handle(Command::Add(Number(index as u64), audio)) {
+            Ok(_) => {}
+            Err(refused) => return Err(audio_of(refused)),
+        }
+        leg.handle_move();
+        self.direct(index, leg);
+        if leg.muted || leg.awaits_tick {
+            self.mute(index, leg.muted);
+        }
+        Ok(())
+    }
+
+    /// Tells the mixer which way audio flows.
+    pub(super) fn direct(&mut self, index: usize, leg: &Leg) {
+        let number = Number(index as u64);
+        for command in [Command::Hear(number, leg.hears()), Command::Send(number, leg.sends())] {
+            let refused = self.mixer.handle(command).is_err();
+            debug_assert!(!refused, "a seated leg is known to its mixer");
+        }
+    }
+
+    pub(super) fn mute(&mut self, index: usize, on: bool) {
+        let refused = self.mixer.handle(Command::Mute(Number(index as u64), on)).is_err();
+        debug_assert!(!refused, "a seated leg is known to its mixer");
+    }
+
+    /// Exchanges a leg's audio; gives back the one that nobody needs any more.
+    pub(super) fn replace(&mut self, index: usize, audio: Box<LegAudio>) -> Option<Box<LegAudio>> {
+        match self.mixer.handle(Command::Replace(Number(index as u64), audio)) {
+            Ok(old) => old,
+            Err(refused) => audio_of(refused),
+        }
+    }
+
+    /// Takes a leg's audio out.
+    pub(super) fn unseat(&mut self, index: usize) -> Option<Box<LegAudio>> {
+        self.mixer.handle(Command::Remove(Number(index as u64))).ok().flatten()
+    }
+
+    pub(super) fn push(&mut self, index: usize, packet: mixer::Packet<'_>) {
+        self.mixer.push(Number(index as u64), packet);
+    }
+
+    /// Lets ticks pass unmixed (rule R68).
+    pub(super) fn skip(&mut self, ticks: u32) {
+        self.mixer.skip(ticks);
+    }
+
+    /// Mixes 20 ms, and writes what each leg is sent. `own` is this room's index.
+    pub(super) fn tick(&mut self, now: Instant, own: usize, legs: &mut Slab, outbox: &mut Outbox) {
+        #[cfg(test)]
+        assert!(!self.panics, "ordered by a test");
+        self.mixer.tick();
+        self.mixer.outputs(|number, output| {
+            if let Some(leg) = legs.at_mut(number.0 as usize) {
+                leg.send(now, output, outbox);
+            }
+        });
+        while let Some(event) = self.mixer.poll_event() {
+            let (Event::Speaking(number, _) | Event::Applied(number)) = event;
+            let index = number.0 as usize;
+            // A leg that has moved on is told about by the room that it is in.
+            let Some(leg) = legs.at_mut(index).filter(|l| l.room == Some(own) && !l.closing) else {
+                continue;
+            };
+            match event {
+                Event::Speaking(_, on) => leg.pending.speaking(on),
+                Event::Applied(_) if std::mem::take(&mut leg.awaits_tick) => leg.pending.applied(),
+                Event::Applied(_) => continue,
+            }
+            legs.tell(index);
+        }
+    }
+}
+
+/// The audio that comes back with a refusal.
+fn audio_of(refused: Refused) -> Option<Box<LegAudio>> {
+    if let Refused::Present(_, audio) | Refused::Full(_, audio) | Refused::OtherRate(_, audio) | Refused::Absent(_, audio) = refused {
+        Some(audio)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,137 @@
+//! The whole media plane over loopback sockets.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc::{Receiver, channel, error::TryRecvError};
+
+use super::{Interface, Plane, PlaneConfig};
+use crate::{
+    model::{
+        Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
+        media::{Codec, MediaPlane, OpenLeg},
+    },
+    rtp::{
+        Header, Packet,
+        packet::{HEADER_LEN, is_rtcp},
+        rtcp::{Part, parts},
+    },
+};
+
+mod wire;
+
+/// Everything here happens within a few ticks; only a machine at a standstill takes so long.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A plane and what it has reported.
+struct World {
+    plane: Plane,
+    reports: Receiver<MediaReport>,
+    seen: Vec<MediaReport>,
+    legs: u64,
+}
+
+impl World {
+    fn new(threads: usize) -> Self {
+        let (sender, reports) = channel(256);
+        let interface = Interface {
+            listen: Ipv4Addr::LOCALHOST.into(),
+            advertise: None,
+        };
+        let config = PlaneConfig {
+            threads,
+            ..PlaneConfig::new(vec![interface], std::process::id().into())
+        };
+        Self {
+            plane: Plane::start(config, sender).expect("threads start"),
+            reports,
+            seen: Vec::new(),
+            legs: 0,
+        }
+    }
+
+    /// Opens a leg whose peer is on loopback.
+    fn open(&mut self) -> (LegId, OpenLeg) {
+        self.legs += 1;
+        let leg = LegId(self.legs);
+        (
+            leg,
+            self.plane
+                .open(leg, Correlation(self.legs), Ipv4Addr::LOCALHOST.into())
+                .expect("a pair of ports"),
+        )
+    }
+
+    fn place(&mut self, leg: LegId, room: &str, rate: u32) {
+        self.plane.order(MediaOrder::Place(leg, Some(Seat { room: name(room), rate })));
+    }
+
+    fn has_seen(&mut self, wanted: impl Fn(&MediaReport) -> bool) -> bool {
+        loop {
+            match self.reports.try_recv() {
+                Ok(report) => self.seen.push(report),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return self.seen.iter().any(wanted),
+            }
+        }
+    }
+
+    fn expect(&mut self, what: &str, wanted: impl Fn(&MediaReport) -> bool) {
+        wait_for(what, || self.has_seen(&wanted));
+    }
+
+    /// Closes a leg, and gives its numbers.
+    fn close(&mut self, leg: LegId) -> LegStats {
+        self.plane.order(MediaOrder::Close(leg));
+        self.closed(leg)
+    }
+
+    fn closed(&mut self, leg: LegId) -> LegStats {
+        self.expect("the end of a leg", |r| matches!(r, MediaReport::Closed(l, _) if *l == leg));
+        let stats = self.seen.iter().find_map(|r| {
+            if let MediaReport::Closed(l, stats) = r {
+                (*l == leg).then_some(stats)
+            } else {
+                None
+            }
+        });
+        *stats.cloned().expect("just seen")
+    }
+}
+
+fn name(room: &str) -> RoomName {
+    RoomName::new(room).expect("a room name")
+}
+
+fn wait_for(what: &str, mut met: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !met() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// What a phone at this address would negotiate.
+fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
+    let payload_type = match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::Opus => 111,
+    };
+    LegMedia {
+        codec,
+        payload_type_out: payload_type,
+        payload_type_in: payload_type,
+        ptime_ms: 20,
+        dtmf_in: Some(101),
+        comfort_noise: false,
+        dtx: false,
+        rtp,
+        rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
+        rtcp_mux: false,
+        signalled_from: rtp.ip(),
+        direction: Direction::SendRecv,
+        on_hold: false,
+    }
+}

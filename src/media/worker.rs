@@ -1,0 +1,257 @@
+//! One media thread: waits for sockets, orders and ticks, and owns every leg and room that it was given.
+//!
+//! The tick itself neither locks, allocates, frees, logs nor waits (rule R71). Orders are carried out, reports told and closed legs
+//! handed on between ticks.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc},
+    time::Instant,
+};
+
+use rand::{Rng, rngs::StdRng};
+use tokio::sync::mpsc::{Sender, error::TrySendError};
+
+use super::{
+    batch::{Inbox, Outbox},
+    counters::{Counters, add},
+    order::{Line, Order, Task},
+    pace::{PHASES, Pace},
+    room::Room,
+    slab::Slab,
+    sys::{Epoll, Ticker, Wake},
+};
+use crate::{
+    model::{LegId, MediaReport},
+    rtp::rtcp::NtpClock,
+};
+
+mod orders;
+
+use orders::Where;
+
+/// Tokens of epoll that are no sockets; those are an index times two, plus one for RTCP.
+const WAKE: u64 = u64::MAX;
+const TICK: u64 = u64::MAX - 1;
+
+/// Index of the vestibule among the rooms.
+const VESTIBULE: usize = 0;
+
+/// Phases over which the once-a-second work on legs is spread.
+const SPREAD: u64 = 50 * PHASES;
+
+/// What a media thread is given.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub(super) own: usize,
+    /// The ways to all media threads.
+    pub(super) lines: Vec<Line>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) wake: Arc<Wake>,
+    pub(super) epoll: Epoll,
+    pub(super) ticker: Ticker,
+    pub(super) tasks: mpsc::Sender<Task>,
+    pub(super) reports: Sender<MediaReport>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) clock: NtpClock,
+    pub(super) rng: StdRng,
+    pub(super) vestibule: Room,
+}
+
+/// A media thread's all.
+#[derive(Debug)]
+pub(super) struct Worker {
+    own: usize,
+    lines: Vec<Line>,
+    orders: mpsc::Receiver<Order>,
+    wake: Arc<Wake>,
+    tasks: mpsc::Sender<Task>,
+    reports: Sender<MediaReport>,
+    counters: Arc<Counters>,
+    clock: NtpClock,
+    rng: StdRng,
+    epoll: Epoll,
+    ticker: Ticker,
+    inbox: Inbox,
+    outbox: Outbox,
+    pace: Pace,
+    legs: Slab,
+    directory: BTreeMap<LegId, Where>,
+    rooms: Vec<Option<Box<Room>>>,
+}
+
+impl Worker {
+    /// To be made on the thread that it runs on.
+    pub(super) fn new(setup: Setup) -> std::io::Result<Self> {
+        setup.epoll.add(&*setup.wake, WAKE)?;
+        setup.epoll.add(&setup.ticker, TICK)?;
+        Ok(Self {
+            own: setup.own,
+            lines: setup.lines,
+            orders: setup.orders,
+            wake: setup.wake,
+            tasks: setup.tasks,
+            reports: setup.reports,
+            counters: setup.counters,
+            clock: setup.clock,
+            rng: setup.rng,
+            epoll: setup.epoll,
+            ticker: setup.ticker,
+            inbox: Inbox::new(),
+            outbox: Outbox::new(),
+            pace: Pace::default(),
+            legs: Slab::default(),
+            directory: BTreeMap::new(),
+            rooms: vec![Some(Box::new(setup.vestibule))],
+        })
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            // An interrupted wait is one in which nothing was ready.
+            let ready = self.epoll.wait().unwrap_or(0);
+            let now = Instant::now();
+            let (mut woken, mut ticked) = (false, false);
+            for i in 0..ready {
+                match self.epoll.token(i) {
+                    WAKE => woken = true,
+                    TICK => ticked = true,
+                    socket => self.read(now, socket),
+                }
+            }
+            if ticked {
+                self.tick(now);
+            }
+            if woken {
+                self.wake.clear();
+                if self.carry_out(now) {
+                    return;
+                }
+            }
+            self.tell();
+        }
+    }
+
+    /// Reads one socket, up to its budget.
+    fn read(&mut self, now: Instant, token: u64) {
+        let index = (token >> 1) as usize;
+        let Self {
+            legs, rooms, inbox, clock, ..
+        } = self;
+        let Some(leg) = legs.at_mut(index) else { return };
+        let is_rtcp = token & 1 == 1;
+        let room = leg.room;
+        let read = catch_unwind(AssertUnwindSafe(|| {
+            let count = inbox.receive(if is_rtcp { &leg.sockets.rtcp } else { &leg.sockets.rtp });
+            for (source, bytes) in (0..count).filter_map(|i| inbox.datagram(i)) {
+                if is_rtcp {
+                    leg.handle_rtcp(now, clock, source, bytes);
+                } else if let Some(packet) = leg.handle_rtp(now, clock, source, bytes)
+                    && let Some(room) = room.and_then(|r| rooms[r].as_mut())
+                {
+                    room.push(index, packet);
+                }
+            }
+            leg.pending.waits()
+        }));
+        match (read, room) {
+            (Ok(true), _) => legs.tell(index),
+            (Ok(false), _) => {}
+            (Err(_), Some(room)) => self.fail(now, room),
+            (Err(_), None) => self.close(now, index),
+        }
+    }
+
+    /// Runs what is due.
+    fn tick(&mut self, now: Instant) {
+        let due = self.pace.handle(self.ticker.elapsed());
+        add(&self.counters.late, due.late.into());
+        add(&self.counters.skipped, due.skip.into());
+        if due.skip > 0 {
+            self.rooms.iter_mut().flatten().for_each(|room| room.skip(due.skip));
+        }
+        for slot in due.slots {
+            for index in 0..self.rooms.len() {
+                if self.rooms[index].as_ref().is_some_and(|room| room.is_due(slot)) {
+                    self.tick_room(now, index);
+                }
+            }
+            self.look_round(now, slot);
+        }
+        add(&self.counters.unsent, self.outbox.take_failed());
+    }
+
+    fn tick_room(&mut self, now: Instant, index: usize) {
+        let Self { rooms, legs, outbox, .. } = self;
+        let Some(room) = rooms[index].as_mut() else { return };
+        let ticked = catch_unwind(AssertUnwindSafe(|| room.tick(now, index, legs, outbox)));
+        if ticked.is_err() {
+            self.outbox.clear();
+            self.fail(now, index);
+            return;
+        }
+        outbox.flush();
+        // The tick was the first without these: now they may go.
+        while let Some(leg) = self.rooms[index].as_mut().and_then(|room| room.closing.pop()) {
+            self.retire(leg);
+        }
+        self.end_if_over(index);
+    }
+
+    /// Looks after the legs whose turn it is in this phase, each about once a second.
+    fn look_round(&mut self, now: Instant, slot: u64) {
+        for index in ((slot % SPREAD) as usize..self.legs.end()).step_by(SPREAD as usize) {
+            let Some(leg) = self.legs.at_mut(index).filter(|leg| !leg.closing) else {
+                continue;
+            };
+            if leg.room.is_none() && leg.audio.is_some() {
+                // Its room failed, or was full, before it could sit down.
+                self.close(now, index);
+                continue;
+            }
+            leg.handle_timeout(now, &self.clock, self.rng.random(), &mut self.outbox);
+            add(&self.counters.lost_digits, leg.take_lost_digits());
+            if leg.pending.waits() {
+                self.legs.tell(index);
+            }
+        }
+        self.outbox.flush();
+    }
+
+    /// Tells what there is to tell, as far as the channel takes it; the rest waits where it is.
+    fn tell(&mut self) {
+        while let Some(leg) = self.legs.telling() {
+            match self.reports.try_reserve() {
+                Ok(permit) => {
+                    if let Some(report) = leg.pending.next(leg.id) {
+                        permit.send(report);
+                    }
+                }
+                Err(TrySendError::Full(())) => {
+                    add(&self.counters.delayed_reports, 1);
+                    return;
+                }
+                Err(TrySendError::Closed(())) => return,
+            }
+        }
+    }
+
+    /// Gives up a room that panicked: its legs are closed, the other rooms don't notice.
+    fn fail(&mut self, now: Instant, index: usize) {
+        add(&self.counters.panics, 1);
+        let Some(mut room) = self.rooms[index].take() else { return };
+        if index == VESTIBULE {
+            self.rooms[VESTIBULE] = Room::vestibule().ok().map(Box::new);
+        }
+        let closing = std::mem::take(&mut room.closing);
+        let _ = self.tasks.send(Task::Failed(room));
+        closing.into_iter().for_each(|leg| self.retire(leg));
+        for leg in 0..self.legs.end() {
+            if self.legs.at_mut(leg).is_some_and(|l| l.room == Some(index)) {
+                self.close(now, leg);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! How a media thread carries out orders, between ticks.
+
+use std::{collections::VecDeque, time::Instant};
+
+use mixer::LegAudio;
+use rand::Rng;
+
+use super::{
+    super::{
+        leg::Leg,
+        order::{LegOrder, Order, RoomKey, Spot, Task},
+        room::Room,
+    },
+    VESTIBULE, Worker,
+};
+use crate::model::{LegId, LegMedia};
+
+/// Orders that may wait for one leg on its way between threads, which takes less than a tick; with more it is closed instead.
+const MAX_WAITING: usize = 64;
+
+/// Where a leg is, as far as this thread knows.
+#[derive(Debug)]
+pub(super) enum Where {
+    /// At this index.
+    Here(usize),
+    /// On its way to here, with the orders that wait for it.
+    Coming(VecDeque<LegOrder>),
+}
+
+impl Worker {
+    /// Carries out all orders that have come; `true` if the last one was to stop.
+    pub(super) fn carry_out(&mut self, now: Instant) -> bool {
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Open(leg) => self.arrive(now, leg),
+                Order::Arrive(id, leg) => {
+                    let waiting = match self.directory.remove(&id) {
+                        Some(Where::Coming(waiting)) => waiting,
+                        Some(Where::Here(_)) | None => VecDeque::new(),
+                    };
+                    if let Some(leg) = leg {
+                        self.arrive(now, leg);
+                    }
+                    // Each finds the leg wherever the one before has left it.
+                    waiting.into_iter().for_each(|order| self.carry_out_for(now, id, order));
+                }
+                Order::Leg(id, order) => self.carry_out_for(now, id, order),
+                Order::Start(room) => match self.rooms.iter_mut().skip(VESTIBULE + 1).find(|r| r.is_none()) {
+                    Some(free) => *free = Some(room),
+                    None => self.rooms.push(Some(room)),
+                },
+                Order::End(key) => {
+                    if let Some((index, room)) = self.room(key) {
+                        room.ending = true;
+                        self.end_if_over(index);
+                    }
+                }
+                Order::Stop => {
+                    (0..self.legs.end()).for_each(|index| self.close(now, index));
+                    (0..self.legs.end()).for_each(|index| self.retire(index));
+                    return true;
+                }
+                #[cfg(test)]
+                Order::Panic(key) => {
+                    if let Some((_, room)) = self.room(key) {
+                        room.panics = true;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    fn carry_out_for(&mut self, now: Instant, id: LegId, order: LegOrder) {
+        let index = match self.directory.get_mut(&id) {
+            Some(Where::Here(index)) => *index,
+            Some(Where::Coming(waiting)) => {
+                if waiting.len() >= MAX_WAITING {
+                    waiting.clear();
+                    waiting.push_back(LegOrder::Close);
+                } else {
+                    waiting.push_back(order);
+                }
+                return;
+            }
+            None => return self.carry_out_for_nobody(id, order),
+        };
+        match order {
+            LegOrder::Expect => {}
+            LegOrder::Configure(media, audio) => self.configure(now, index, *media, audio),
+            LegOrder::Place(spot) => self.place(index, spot),
+            LegOrder::Mute(on) => self.mute(index, on),
+            LegOrder::Close => {
+                if let Some(leg) = self.legs.at_mut(index) {
+                    leg.awaits_tick = true;
+                }
+                self.close(now, index);
+            }
+        }
+    }
+
+    /// A leg that isn't here is expected, or was closed by a failure while the order was on its way.
+    fn carry_out_for_nobody(&mut self, id: LegId, order: LegOrder) {
+        match order {
+            LegOrder::Expect => {
+                self.directory.insert(id, Where::Coming(VecDeque::new()));
+            }
+            LegOrder::Configure(_, Some(audio)) => self.discard(audio),
+            LegOrder::Place(spot) if spot.worker != self.own => self.lines[spot.worker].send(Order::Arrive(id, None)),
+            LegOrder::Configure(_, None) | LegOrder::Place(_) | LegOrder::Mute(_) | LegOrder::Close => {}
+        }
+    }
+
+    /// Takes a leg in.
+    fn arrive(&mut self, now: Instant, leg: Box<Leg>) {
+        if self.legs.is_empty() && self.ticker.arm(true).is_err() {
+            tracing::error!("the tick can't be started");
+        }
+        let id = leg.id;
+        let index = self.legs.insert(leg);
+        self.directory.insert(id, Where::Here(index));
+        let Some(leg) = self.legs.at_mut(index) else { return };
+        let token = 2 * index as u64;
+        let watched = self
+            .epoll
+            .add(&leg.sockets.rtp, token)
+            .and_then(|()| self.epoll.add(&leg.sockets.rtcp, token + 1));
+        if let Err(error) = watched {
+            tracing::error!(leg = id.0, %error, "the leg's sockets can't be watched");
+            self.close(now, index);
+            return;
+        }
+        self.seat(index);
+    }
+
+    /// Takes a leg out, to be handed on.
+    fn take(&mut self, index: usize) -> Option<Box<Leg>> {
+        let leg = self.legs.remove(index)?;
+        // Fails only if it was never watched.
+        let _ = self.epoll.remove(&leg.sockets.rtp);
+        let _ = self.epoll.remove(&leg.sockets.rtcp);
+        if self.legs.is_empty() && self.ticker.arm(false).is_err() {
+            tracing::error!("the tick can't be stopped");
+        }
+        Some(leg)
+    }
+
+    fn configure(&mut self, now: Instant, index: usize, media: LegMedia, audio: Option<Box<LegAudio>>) {
+        let Some(leg) = self.legs.at_mut(index) else { return };
+        leg.configure(now, media);
+        let room = leg.room.and_then(|r| self.rooms[r].as_mut());
+        match (room, audio) {
+            (Some(room), audio) => {
+                let old = audio.and_then(|audio| room.replace(index, audio));
+                room.direct(index, leg);
+                old.into_iter().for_each(|old| self.discard(old));
+            }
+            (None, Some(audio)) => {
+                if let Some(old) = leg.audio.replace(audio) {
+                    self.discard(old);
+                }
+                self.seat(index);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn mute(&mut self, index: usize, on: bool) {
+        let Some(leg) = self.legs.at_mut(index) else { return };
+        leg.muted = on;
+        leg.awaits_tick = true;
+        match leg.room.and_then(|r| self.rooms[r].as_mut()) {
+            Some(room) => room.mute(index, on),
+            None => {
+                // Nobody hears a leg that sits nowhere.
+                leg.awaits_tick = false;
+                leg.pending.applied();
+                self.legs.tell(index);
+            }
+        }
+    }
+
+    /// Moves a leg: to another room of this thread at once, to another thread by handing it over, and by way of the clerk if the room
+    /// there has another rate.
+    fn place(&mut self, index: usize, spot: Spot) {
+        self.unseat(index);
+        let Some(leg) = self.legs.at_mut(index) else { return };
+        leg.spot = spot;
+        let id = leg.id;
+        let fits = leg.audio.as_ref().is_none_or(|audio| audio.rate() == spot.rate);
+        if fits && spot.worker == self.own {
+            return self.seat(index);
+        }
+        let Some(leg) = self.take(index) else { return };
+        self.directory.remove(&id);
+        if spot.worker == self.own {
+            self.directory.insert(id, Where::Coming(VecDeque::new()));
+        }
+        if fits {
+            self.lines[spot.worker].send(Order::Arrive(id, Some(leg)));
+        } else {
+            let _ = self.tasks.send(Task::Rerate(leg));
+        }
+    }
+
+    /// Lets a leg sit down where it is to sit, if it has audio already.
+    fn seat(&mut self, index: usize) {
+        let Some(leg) = self.legs.at_mut(index) else { return };
+        let Some(audio) = leg.audio.take() else { return };
+        let at = match leg.spot.room {
+            None => Some(VESTIBULE),
+            Some(key) => self.rooms.iter().position(|r| r.as_ref().is_some_and(|r| r.key() == Some(key))),
+        };
+        let Some((at, room)) = at.and_then(|at| Some((at, self.rooms[at].as_mut()?))) else {
+            leg.audio = Some(audio);
+            return;
+        };
+        match room.seat(index, leg, audio) {
+            Ok(()) => leg.room = Some(at),
+            Err(audio) => leg.audio = audio,
+        }
+    }
+
+    /// Takes a leg from its seat; its audio is with it then.
+    fn unseat(&mut self, index: usize) {
+        let Some(leg) = self.legs.at_mut(index) else { return };
+        let Some(room) = leg.room.take().and_then(|r| self.rooms[r].as_mut()) else {
+            return;
+        };
+        leg.audio = room.unseat(index);
+        leg.pending.speaking(false);
+        self.legs.tell(index);
+    }
+
+    /// Says good-bye for a leg. It is gone after the next tick of its room, which is the first one without it.
+    pub(super) fn close(&mut self, now: Instant, index: usize) {
+        let Some(leg) = self.legs.at_mut(index).filter(|leg| !leg.closing) else {
+            return;
+        };
+        leg.closing = true;
+        leg.report(now, &self.clock, self.rng.random(), true, &mut self.outbox);
+        self.outbox.flush();
+        self.directory.remove(&leg.id);
+        let room = leg.room;
+        self.unseat(index);
+        match room.and_then(|r| self.rooms[r].as_mut()) {
+            Some(room) => room.closing.push(index),
+            None => self.retire(index),
+        }
+    }
+
+    /// Hands a closed leg to the clerk.
+    pub(super) fn retire(&mut self, index: usize) {
+        if let Some(mut leg) = self.take(index) {
+            if leg.awaits_tick {
+                leg.pending.applied();
+            }
+            let _ = self.tasks.send(Task::Closed(leg));
+        }
+    }
+
+    pub(super) fn end_if_over(&mut self, index: usize) {
+        if let Some(room) = self.rooms[index].take_if(|room| room.is_over()) {
+            let _ = self.tasks.send(Task::Ended(room));
+        }
+    }
+
+    fn room(&mut self, key: RoomKey) -> Option<(usize, &mut Room)> {
+        let found = self.rooms.iter_mut().enumerate().filter_map(|(i, r)| Some((i, r.as_deref_mut()?)));
+        found.into_iter().find(|(_, room)| room.key() == Some(key))
+    }
+
+    fn discard(&self, audio: Box<LegAudio>) {
+        let _ = self.tasks.send(Task::Drop(audio));
+    }
+}
