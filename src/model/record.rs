@@ -118,7 +118,7 @@ pub struct HistoryItem {
 /// A change to what is kept. Carried out in order, by one writer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreOp {
-    /// Creates or replaces a room's configuration (not its lists, subject or history).
+    /// Creates a room as it is given; of a known one, replaces the configuration (not its lists, subject or history).
     SaveRoom(Box<RoomRecord>),
     /// Forgets a room and all that belongs to it.
     DeleteRoom(RoomName),
