@@ -1,3 +1,77 @@
-//! The `cusax` program.
+//! The `cusax` program: maps what was typed to what is done, and its result to an exit code.
 
-fn main() {}
+use std::{
+    error::Error,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use clap::Parser;
+use cusax::{
+    app::operator,
+    cli::{Cli, Command, Connection},
+    config::{self, Capacity, Config},
+    model::control::ControlRequest,
+};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::CheckConfig { config } => check_config(&config),
+        Command::ConfigReference => print(config::REFERENCE).map(|()| ExitCode::SUCCESS),
+        Command::Room(args) => {
+            let (request, connection) = args.into_request();
+            ask(&request, &connection)
+        }
+        Command::Stats(connection) => ask(&ControlRequest::Stats, &connection),
+    };
+    result.unwrap_or_else(|error| {
+        let mut text = format!("cusax: {error}");
+        let mut cause = error.source();
+        while let Some(source) = cause {
+            text.push_str(&format!(": {source}"));
+            cause = source.source();
+        }
+        let _nobody_is_left_to_tell = writeln!(io::stderr(), "{text}");
+        ExitCode::FAILURE
+    })
+}
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn check_config(path: &Path) -> Outcome {
+    let config = Config::load(path)?;
+    let file = path.display();
+    let mut text = String::new();
+    for warning in &config.warnings {
+        text.push_str(&format!("{file}: warning: {warning}\n"));
+    }
+    let capacity = Capacity::new(&config.media, config::open_files_limit());
+    let files = capacity.by_files.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    text.push_str(&format!(
+        "{file}: good, for {} calls at once (by media ports {}, by the hard limit of open files {files})\n",
+        capacity.calls(),
+        capacity.by_ports
+    ));
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(request: &ControlRequest, connection: &Connection) -> Outcome {
+    let reply = operator::ask(&connection.socket, request)?;
+    let text = if connection.json {
+        serde_json::to_string_pretty(&reply)? + "\n"
+    } else {
+        operator::render(&reply)
+    };
+    print(&text)?;
+    Ok(if operator::is_success(&reply) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn print(text: &str) -> Result<(), Box<dyn Error>> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}

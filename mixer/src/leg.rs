@@ -1,33 +1,68 @@
 //! What a leg carries along when it moves between mixers.
 
-use crate::{JitterStats, LegSettings, Rate, Unbuildable};
+use std::fmt;
+
+use crate::{
+    Codec, JitterStats, LegSettings, Output, Packet, Rate, Unbuildable,
+    ear::Ear,
+    level::Gate,
+    mix::Limiter,
+    mouth::{Mouth, Shared, Silence},
+    output::{Outlet, Source},
+    resample::Filter,
+};
 
 /// Jitter buffer, decoder, encoder and output state of one leg (rule R60). Built, re-rated and dropped outside the tick.
-#[derive(Debug)]
 pub struct LegAudio {
     settings: LegSettings,
     rate: Rate,
-    stats: JitterStats,
-    pub(crate) clock: u32,
+    /// Nobody is to hear the leg: a moderator or the person wants it.
+    pub(crate) muted: bool,
+    /// The leg's voice may enter a mix.
+    pub(crate) heard: bool,
+    /// Something is sent to the leg.
     pub(crate) sending: bool,
+    /// A mute (or its end) is to be reported as applied.
+    pub(crate) apply: bool,
+    /// The leg counts as speaking, as last reported.
+    pub(crate) speaking: bool,
+    pub(crate) gate: Gate,
+    /// The last sample that the leg had in the mix; `None` if it wasn't in the last tick's.
+    pub(crate) last: Option<i16>,
+    pub(crate) outlet: Outlet,
+    ear: Ear,
+    pub(crate) mouth: Mouth,
+    pub(crate) limiter: Limiter,
 }
 
 impl LegAudio {
     /// Builds the audio of a leg for mixers of that rate.
     pub fn new(settings: LegSettings, rate: Rate) -> Result<Box<Self>, Unbuildable> {
-        settings.frames()?;
         Ok(Box::new(Self {
             settings,
             rate,
-            stats: JitterStats::default(),
-            clock: 0,
+            muted: false,
+            heard: true,
             sending: true,
+            apply: false,
+            speaking: false,
+            gate: Gate::default(),
+            last: None,
+            outlet: Outlet::new(settings)?,
+            ear: Ear::new(settings.codec, rate)?,
+            mouth: Mouth::new(settings.codec, rate)?,
+            limiter: Limiter::new(),
         }))
     }
 
     /// Rebuilds decoder and encoder for mixers of another rate; RTP time and what waits in the jitter buffer stay.
     pub fn set_rate(&mut self, rate: Rate) -> Result<(), Unbuildable> {
-        self.rate = rate;
+        if rate != self.rate {
+            let mouth = Mouth::new(self.settings.codec, rate)?;
+            self.ear.set_rate(rate)?;
+            self.mouth = mouth;
+            self.rate = rate;
+        }
         Ok(())
     }
 
@@ -43,6 +78,89 @@ impl LegAudio {
 
     /// What happened in the jitter buffer so far.
     pub fn jitter(&self) -> JitterStats {
-        self.stats
+        self.ear.stats()
+    }
+
+    pub(crate) fn push(&mut self, packet: &Packet<'_>) {
+        self.ear.push(packet);
+    }
+
+    /// Fills `out` with this tick's voice; `false` if there is none.
+    pub(crate) fn pull(&mut self, filter: &Filter, out: &mut [i16]) -> bool {
+        self.ear.pull(filter, &mut self.gate, out)
+    }
+
+    /// Lets a tick of what the leg says pass unheard.
+    pub(crate) fn skim(&mut self) {
+        self.ear.skim();
+        self.gate.close();
+    }
+
+    /// Lets a tick pass that isn't mixed at all.
+    pub(crate) fn skip(&mut self) {
+        self.ear.skim();
+    }
+
+    /// Leaves a mixer: gives back the last sample that it had in the mix.
+    pub(crate) fn leave(&mut self) -> i32 {
+        self.mouth.forget();
+        self.gate.close();
+        self.limiter = Limiter::new();
+        self.apply = false;
+        self.speaking = false;
+        self.last.take().unwrap_or(0).into()
+    }
+
+    /// Goes on where another leg's audio was.
+    pub(crate) fn take_over(&mut self, other: &Self) {
+        (self.muted, self.heard, self.sending) = (other.muted, other.heard, other.sending);
+        (self.apply, self.speaking, self.gate) = (other.apply, other.speaking, other.gate);
+        self.outlet.take_over(&other.outlet);
+    }
+
+    /// Decides what is sent in this tick.
+    pub(crate) fn send(&mut self, source: Source, frames: &Frames<'_>) {
+        if self.sending {
+            let (source, frame) = frames.find(self.settings.codec, source, &self.mouth);
+            self.outlet.send(source, frame);
+        } else {
+            self.outlet.pause(1);
+        }
+    }
+
+    /// What is sent in this tick.
+    pub(crate) fn output<'a>(&'a self, frames: &Frames<'a>) -> Option<Output<'a>> {
+        self.outlet.due(|source| frames.find(self.settings.codec, source, &self.mouth).1)
+    }
+}
+
+impl fmt::Debug for LegAudio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LegAudio")
+            .field("settings", &self.settings)
+            .field("rate", &self.rate)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The frames of one tick that are not one leg's own.
+pub(crate) struct Frames<'a> {
+    pub(crate) tick: u64,
+    pub(crate) silence: &'a Silence,
+    pub(crate) shared: &'a Shared,
+}
+
+impl<'a> Frames<'a> {
+    /// The bytes from that source; silence, if the encoder refused to make them.
+    fn find(&self, codec: Codec, source: Source, own: &'a Mouth) -> (Source, &'a [u8]) {
+        let made = match source {
+            Source::Silence => None,
+            Source::Shared => self.shared.of(codec).frame(self.tick),
+            Source::Own => own.frame(self.tick),
+        };
+        match made {
+            Some(frame) => (source, frame),
+            None => (Source::Silence, self.silence.frame(codec)),
+        }
     }
 }

@@ -9,13 +9,16 @@
 
 mod codec;
 mod command;
+mod ear;
 mod event;
 mod jitter;
 mod leg;
 mod level;
 mod mix;
 mod mixer;
+mod mouth;
 mod output;
+mod pack;
 mod resample;
 mod settings;
 

@@ -1,1 +1,173 @@
-//! Mix.
+//! Adds voices, and keeps the sum within 16 bits.
+
+use crate::{Rate, settings::MAX_FRAME};
+
+/// Samples of an entering or leaving voice's ramp, at 8000 Hz: 2 ms, too short to carry a word and long enough not to click.
+const RAMP: usize = 16;
+
+/// Part of its way back to 1 that a limiter's gain goes in a tick.
+const RELEASE: i32 = 8;
+
+/// Gain 1 of a limiter.
+const UNITY: i32 = 1 << 15;
+
+/// The sum of all voices of one tick.
+#[derive(Debug)]
+pub(crate) struct Sum {
+    samples: [i32; MAX_FRAME],
+    rate: Rate,
+    voices: usize,
+}
+
+impl Sum {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self {
+            samples: [0; MAX_FRAME],
+            rate,
+            voices: 0,
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.samples.fill(0);
+        self.voices = 0;
+    }
+
+    /// How many voices sound, counting those that end together as one.
+    pub(crate) fn voices(&self) -> usize {
+        self.voices
+    }
+
+    pub(crate) fn add(&mut self, voice: &[i16]) {
+        self.voices += 1;
+        self.samples[..self.rate.frame()]
+            .iter_mut()
+            .zip(voice)
+            .for_each(|(sum, &sample)| *sum += i32::from(sample));
+    }
+
+    /// Leads voices that ended at this sample to zero, so that the listener hears no click.
+    pub(crate) fn add_end(&mut self, last: i32) {
+        if last == 0 {
+            return;
+        }
+        self.voices += 1;
+        let ramp = (RAMP * self.rate.ratio()) as i64;
+        for (n, sum) in (1..ramp).zip(&mut self.samples[..self.rate.frame()]) {
+            *sum += (i64::from(last) * (ramp - n) / ramp) as i32;
+        }
+    }
+
+    /// What everybody hears who isn't part of it.
+    pub(crate) fn all(&self, limiter: &mut Limiter, out: &mut [i16]) {
+        limiter.limit(&self.samples[..self.rate.frame()], out);
+    }
+
+    /// What the owner of that voice hears: all but their own.
+    pub(crate) fn without(&self, voice: &[i16], limiter: &mut Limiter, out: &mut [i16]) {
+        let mut others = [0; MAX_FRAME];
+        let others = &mut others[..self.rate.frame()];
+        for ((other, sum), &own) in others.iter_mut().zip(&self.samples).zip(voice) {
+            *other = sum - i32::from(own);
+        }
+        limiter.limit(others, out);
+    }
+}
+
+/// Raises a voice from zero over its first 2 ms.
+pub(crate) fn ramp_in(voice: &mut [i16], rate: Rate) {
+    let ramp = (RAMP * rate.ratio()) as i32;
+    for (n, sample) in (0..ramp).zip(voice) {
+        *sample = (i32::from(*sample) * n / ramp) as i16;
+    }
+}
+
+/// Turns the volume down, for as long as it takes, instead of cutting peaks off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limiter {
+    gain: i32,
+}
+
+impl Limiter {
+    pub(crate) const fn new() -> Self {
+        Self { gain: UNITY }
+    }
+
+    fn limit(&mut self, input: &[i32], out: &mut [i16]) {
+        let peak = input.iter().fold(0, |peak, sample| sample.abs().max(peak));
+        if peak <= i32::from(i16::MAX) && self.gain == UNITY {
+            out.iter_mut().zip(input).for_each(|(to, &from)| *to = from as i16);
+            return;
+        }
+        let fits = if peak > i32::from(i16::MAX) {
+            (i64::from(i16::MAX) * i64::from(UNITY) / i64::from(peak)) as i32
+        } else {
+            UNITY
+        };
+        let released = self.gain + (UNITY - self.gain + RELEASE - 1) / RELEASE;
+        let from = self.gain;
+        self.gain = released.min(fits);
+        let ramp = input.len() as i64 / 4;
+        for (n, (to, &sample)) in (0..).zip(out.iter_mut().zip(input)) {
+            let gain = i64::from(from) + i64::from(self.gain - from) * ramp.min(n) / ramp;
+            // On the way down the first samples may still be too high: those are cut.
+            *to = ((i64::from(sample) * gain) >> 15).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_oneself_is_the_sum_of_the_others() {
+        let mut sum = Sum::new(Rate::Narrow);
+        let voices: [Vec<i16>; 3] = [1, 20, 300].map(|step| (0..160).map(|n| (n * step % 1000) as i16).collect());
+        sum.clear();
+        voices.iter().for_each(|voice| sum.add(voice));
+        let mut out = [0; 160];
+        sum.without(&voices[1], &mut Limiter::new(), &mut out);
+        assert!((0..160).all(|n| out[n] == voices[0][n] + voices[2][n]));
+        sum.all(&mut Limiter::new(), &mut out);
+        assert!((0..160).all(|n| out[n] == voices[0][n] + voices[1][n] + voices[2][n]));
+    }
+
+    #[test]
+    fn a_loud_sum_is_turned_down_and_recovers() {
+        let (mut limiter, mut out) = (Limiter::new(), [0; 160]);
+        let loud: [i32; 160] = std::array::from_fn(|n| if n % 2 == 0 { 90_000 } else { -90_000 });
+        limiter.limit(&loud, &mut out);
+        limiter.limit(&loud, &mut out);
+        assert!(out.iter().all(|sample| sample.abs() > 32_000), "{out:?}");
+        let soft = [1000; 160];
+        for _ in 0..80 {
+            limiter.limit(&soft, &mut out);
+        }
+        assert_eq!(out, [1000; 160]);
+    }
+
+    #[test]
+    fn thousand_full_scale_voices_do_not_overflow() {
+        let mut sum = Sum::new(Rate::Narrow);
+        for _ in 0..1000 {
+            sum.add(&[i16::MIN; 160]);
+        }
+        sum.add_end(1000 * i32::from(i16::MIN));
+        let mut out = [0; 160];
+        sum.all(&mut Limiter::new(), &mut out);
+        assert!(out.iter().all(|&sample| sample < 0));
+    }
+
+    #[test]
+    fn ends_lead_to_zero_within_two_ms() {
+        let mut sum = Sum::new(Rate::Narrow);
+        sum.clear();
+        sum.add_end(16_000);
+        let mut out = [0; 160];
+        sum.all(&mut Limiter::new(), &mut out);
+        assert_eq!(out[0], 15_000);
+        assert!(out.windows(2).all(|w| w[0] >= w[1] && w[0] - w[1] <= 1000));
+        assert!(out[RAMP..].iter().all(|&sample| sample == 0));
+    }
+}

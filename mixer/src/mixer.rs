@@ -1,6 +1,26 @@
 //! One room's audio.
 
-use crate::{CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, OutputKind, Rate, Refused, event::Events};
+use std::fmt;
+
+use crate::{
+    CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Rate, Refused,
+    event::Events,
+    leg::Frames,
+    mix::{Limiter, Sum, ramp_in},
+    mouth::{Shared, Silence},
+    output::Source,
+    resample::Filter,
+    settings::MAX_FRAME,
+};
+
+/// Most legs in one mixer: so many voices at full scale still add up within 32 bits.
+const MAX_LEGS: usize = 10_000;
+
+/// Events that wait to be polled, per leg: speaking, not speaking, and a mute or two between polls.
+const EVENTS_PER_LEG: usize = 4;
+
+/// Skipped ticks after which no jitter buffer holds anything any more.
+const MAX_SKIM: u32 = 64;
 
 /// One RTP packet of a leg's codec. Key presses (RFC 4733) and comfort noise (RFC 3389) aren't pushed.
 #[derive(Debug, Clone, Copy)]
@@ -21,100 +41,110 @@ pub struct Packet<'a> {
 ///
 /// Between ticks: [`Self::handle`] and [`Self::push`]. Every 20 ms: [`Self::tick`], then [`Self::outputs`], then [`Self::poll_event`] until
 /// it is `None`.
-#[derive(Debug)]
 pub struct Mixer {
     rate: Rate,
     capacity: usize,
+    /// Whether voices are mixed at all.
+    open: bool,
+    tick: u64,
     /// Sorted by leg.
     legs: Vec<(Leg, Box<LegAudio>)>,
     events: Events,
+    /// What is to be reported once the next tick was mixed.
+    applied: Events,
+    /// Places in `legs` of those whose voice is in this tick, and their frames, side by side.
+    voices: Vec<usize>,
+    voice_frames: Vec<i16>,
+    sum: Sum,
+    /// The last samples of voices that were in the last tick and aren't in this one, added up.
+    ended: i32,
+    filter: Filter,
+    limiter: Limiter,
+    silence: Silence,
+    shared: Shared,
 }
 
 impl Mixer {
-    /// Makes a mixer in which everybody hears everybody else.
+    /// Makes a mixer in which everybody hears everybody else, with room for up to that many legs (at most 10,000).
     pub fn new(rate: Rate, capacity: usize) -> Result<Self, CodecFailed> {
+        let capacity = capacity.min(MAX_LEGS);
         Ok(Self {
             rate,
             capacity,
+            open: true,
+            tick: 0,
             legs: Vec::with_capacity(capacity),
-            events: Events::new(4 * capacity),
+            events: Events::new(EVENTS_PER_LEG * capacity),
+            applied: Events::new(capacity),
+            voices: Vec::with_capacity(capacity),
+            voice_frames: vec![0; capacity * rate.frame()],
+            sum: Sum::new(rate),
+            ended: 0,
+            filter: Filter::new(rate),
+            limiter: Limiter::new(),
+            silence: Silence::new(rate)?,
+            shared: Shared::new(rate)?,
         })
     }
 
-    /// Makes a mixer in which nobody hears anybody: legs there get silence, and what they send is dropped in time.
+    /// Makes a mixer in which nobody hears anybody (rule R60): legs there get silence, and what they say is dropped in time.
     pub fn vestibule(rate: Rate, capacity: usize) -> Result<Self, CodecFailed> {
-        Self::new(rate, capacity)
+        Ok(Self {
+            open: false,
+            ..Self::new(rate, capacity)?
+        })
     }
 
     /// Carries out a command; gives back the audio of a removed or replaced leg, to be moved or dropped elsewhere.
     pub fn handle(&mut self, command: Command) -> Result<Option<Box<LegAudio>>, Refused> {
         match command {
-            Command::Add(leg, audio) => match self.find(leg) {
-                Ok(_) => Err(Refused::Present(leg, audio)),
-                Err(_) if self.legs.len() >= self.capacity => Err(Refused::Full(leg, audio)),
-                Err(_) if audio.rate() != self.rate => Err(Refused::OtherRate(leg, audio)),
-                Err(at) => {
-                    self.legs.insert(at, (leg, audio));
-                    Ok(None)
-                }
-            },
-            Command::Replace(leg, audio) => match self.find(leg) {
-                Ok(at) => Ok(Some(std::mem::replace(&mut self.legs[at].1, audio))),
-                Err(_) => Err(Refused::Absent(leg, audio)),
-            },
-            Command::Remove(leg) => match self.find(leg) {
-                Ok(at) => {
-                    self.events.push(Event::Applied(leg));
-                    Ok(Some(self.legs.remove(at).1))
-                }
-                Err(_) => Err(Refused::Unknown(leg)),
-            },
-            Command::Send(leg, on) => {
-                let at = self.find(leg).map_err(|_| Refused::Unknown(leg))?;
-                self.legs[at].1.sending = on;
-                Ok(None)
-            }
-            Command::Mute(leg, _) | Command::Hear(leg, _) => {
-                self.find(leg).map_err(|_| Refused::Unknown(leg))?;
-                self.events.push(Event::Applied(leg));
-                Ok(None)
-            }
+            Command::Add(leg, audio) => self.add(leg, audio).map(|()| None),
+            Command::Replace(leg, audio) => self.replace(leg, audio).map(Some),
+            Command::Remove(leg) => self.remove(leg).map(Some),
+            Command::Mute(leg, muted) => self.change(leg, |audio| (audio.muted, audio.apply) = (muted, true)),
+            Command::Hear(leg, heard) => self.change(leg, |audio| audio.heard = heard),
+            Command::Send(leg, sending) => self.change(leg, |audio| audio.sending = sending),
         }
     }
 
     /// Takes a packet that came for the leg; packets for legs that aren't here are ignored.
-    pub fn push(&mut self, leg: Leg, _packet: Packet<'_>) {
-        let Ok(_) = self.find(leg) else { return };
+    pub fn push(&mut self, leg: Leg, packet: Packet<'_>) {
+        if let Ok(at) = self.find(leg) {
+            self.legs[at].1.push(&packet);
+        }
     }
 
     /// Mixes the next 20 ms.
     pub fn tick(&mut self) {
-        for (_, audio) in &mut self.legs {
-            audio.clock = audio.clock.wrapping_add(audio.settings().codec.clock_step());
+        self.tick += 1;
+        self.take_voices();
+        self.add_voices();
+        self.speak_to_talkers();
+        self.speak_to_all();
+        while let Some(event) = self.applied.pop() {
+            self.events.push(event);
         }
     }
 
-    /// Lets that many ticks pass unmixed (rule R68): RTP time goes on, nothing is sent, the jitter buffers drop the same time.
+    /// Lets that many ticks pass unmixed (rule R68): RTP time goes on, nothing is sent, the jitter buffers drop the same time. To be called
+    /// before packets that came meanwhile are pushed.
     pub fn skip(&mut self, ticks: u32) {
         for (_, audio) in &mut self.legs {
-            audio.clock = audio.clock.wrapping_add(audio.settings().codec.clock_step().wrapping_mul(ticks));
+            (0..ticks.min(MAX_SKIM)).for_each(|_| audio.skip());
+            audio.outlet.pause(ticks);
         }
     }
 
     /// Shows what each leg is sent in this tick, in order of legs.
     pub fn outputs(&self, mut send: impl FnMut(Leg, Output<'_>)) {
+        let frames = Frames {
+            tick: self.tick,
+            silence: &self.silence,
+            shared: &self.shared,
+        };
         for (leg, audio) in &self.legs {
-            if audio.sending {
-                let kind = OutputKind::Audio;
-                send(
-                    *leg,
-                    Output {
-                        kind,
-                        payload: &[0xff; 160],
-                        timestamp: audio.clock,
-                        marker: false,
-                    },
-                );
+            if let Some(output) = audio.output(&frames) {
+                send(*leg, output);
             }
         }
     }
@@ -126,7 +156,7 @@ impl Mixer {
 
     /// How many events were lost because nobody polled.
     pub fn lost_events(&self) -> u64 {
-        self.events.lost()
+        self.events.lost() + self.applied.lost()
     }
 
     /// What happened in a leg's jitter buffer so far.
@@ -151,5 +181,144 @@ impl Mixer {
 
     fn find(&self, leg: Leg) -> Result<usize, usize> {
         self.legs.binary_search_by_key(&leg, |(leg, _)| *leg)
+    }
+
+    fn add(&mut self, leg: Leg, audio: Box<LegAudio>) -> Result<(), Refused> {
+        match self.find(leg) {
+            Ok(_) => Err(Refused::Present(leg, audio)),
+            Err(_) if self.legs.len() >= self.capacity => Err(Refused::Full(leg, audio)),
+            Err(_) if audio.rate() != self.rate => Err(Refused::OtherRate(leg, audio)),
+            Err(at) => {
+                self.legs.insert(at, (leg, audio));
+                Ok(())
+            }
+        }
+    }
+
+    fn replace(&mut self, leg: Leg, mut audio: Box<LegAudio>) -> Result<Box<LegAudio>, Refused> {
+        match self.find(leg) {
+            Err(_) => Err(Refused::Absent(leg, audio)),
+            Ok(_) if audio.rate() != self.rate => Err(Refused::OtherRate(leg, audio)),
+            Ok(at) => {
+                audio.take_over(&self.legs[at].1);
+                let mut before = std::mem::replace(&mut self.legs[at].1, audio);
+                self.ended += before.leave();
+                Ok(before)
+            }
+        }
+    }
+
+    fn remove(&mut self, leg: Leg) -> Result<Box<LegAudio>, Refused> {
+        let at = self.find(leg).map_err(|_| Refused::Unknown(leg))?;
+        let (_, mut audio) = self.legs.remove(at);
+        if audio.speaking {
+            self.events.push(Event::Speaking(leg, false));
+        }
+        self.ended += audio.leave();
+        self.applied.push(Event::Applied(leg));
+        Ok(audio)
+    }
+
+    fn change(&mut self, leg: Leg, change: impl FnOnce(&mut LegAudio)) -> Result<Option<Box<LegAudio>>, Refused> {
+        let at = self.find(leg).map_err(|_| Refused::Unknown(leg))?;
+        change(&mut self.legs[at].1);
+        Ok(None)
+    }
+
+    /// Decodes who is to be heard.
+    fn take_voices(&mut self) {
+        self.voices.clear();
+        let frame = self.rate.frame();
+        for (at, (leg, audio)) in self.legs.iter_mut().enumerate() {
+            let out = &mut self.voice_frames[self.voices.len() * frame..][..frame];
+            let voice = if self.open && audio.heard && !audio.muted {
+                audio.pull(&self.filter, out)
+            } else {
+                audio.skim();
+                false
+            };
+            let before = audio.last.take();
+            if voice {
+                if before.is_none() {
+                    ramp_in(out, self.rate);
+                }
+                audio.last = out.last().copied();
+                self.voices.push(at);
+            } else {
+                self.ended += i32::from(before.unwrap_or(0));
+            }
+            if audio.speaking != audio.gate.is_speaking() {
+                audio.speaking = !audio.speaking;
+                self.events.push(Event::Speaking(*leg, audio.speaking));
+            }
+            if std::mem::take(&mut audio.apply) {
+                self.applied.push(Event::Applied(*leg));
+            }
+        }
+    }
+
+    fn add_voices(&mut self) {
+        self.sum.clear();
+        let frame = self.rate.frame();
+        for voice in self.voice_frames.chunks_exact(frame).take(self.voices.len()) {
+            self.sum.add(voice);
+        }
+        self.sum.add_end(std::mem::take(&mut self.ended));
+    }
+
+    /// Encodes for each talker what the others say.
+    fn speak_to_talkers(&mut self) {
+        let mut mix = [0; MAX_FRAME];
+        let mix = &mut mix[..self.rate.frame()];
+        for (&at, voice) in self.voices.iter().zip(self.voice_frames.chunks_exact(mix.len())) {
+            let audio = &mut self.legs[at].1;
+            if audio.sending && self.sum.voices() > 1 {
+                let shared = self.shared.of(audio.settings().codec);
+                if audio.mouth.follow(self.tick, shared) {
+                    audio.limiter = self.limiter;
+                }
+                self.sum.without(voice, &mut audio.limiter, mix);
+                audio.mouth.encode(self.tick, &self.filter, mix);
+            }
+        }
+    }
+
+    /// Encodes once for each codec what all others hear, and decides what each leg is sent.
+    fn speak_to_all(&mut self) {
+        let mut mix = [0; MAX_FRAME];
+        let mix = &mut mix[..self.rate.frame()];
+        let sounds = self.sum.voices() > 0;
+        if sounds {
+            self.sum.all(&mut self.limiter, mix);
+        }
+        for (_, audio) in &mut self.legs {
+            let source = match audio.last {
+                Some(_) if self.sum.voices() > 1 => Source::Own,
+                None if sounds => Source::Shared,
+                Some(_) | None => Source::Silence,
+            };
+            let codec = audio.settings().codec;
+            if source == Source::Shared && audio.sending && !self.shared.of(codec).is_made(self.tick) {
+                self.shared.of_mut(codec).encode(self.tick, &self.filter, mix);
+            }
+            audio.send(
+                source,
+                &Frames {
+                    tick: self.tick,
+                    silence: &self.silence,
+                    shared: &self.shared,
+                },
+            );
+        }
+    }
+}
+
+impl fmt::Debug for Mixer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mixer")
+            .field("rate", &self.rate)
+            .field("tick", &self.tick)
+            .field("legs", &self.legs.len())
+            .finish_non_exhaustive()
     }
 }

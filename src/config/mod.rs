@@ -1,1 +1,231 @@
-//! What was typed, what the file says, and the checked configuration.
+//! The configuration: a TOML file and secrets from files and environment become a checked [`Config`], or all mistakes at once.
+//!
+//! Opens no socket and starts nothing; `check-config` and `serve` read the same way.
+
+mod capacity;
+mod check;
+mod directory;
+mod mistake;
+mod parse;
+mod read;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec};
+
+pub use capacity::{Capacity, open_files_limit};
+pub use directory::ConfigDirectory;
+pub use mistake::{Mistake, Mistakes};
+pub use secret::Secret;
+
+/// Every key with its meaning and default, as TOML that may be used as it is.
+pub const REFERENCE: &str = include_str!("reference.toml");
+
+/// A checked configuration.
+#[derive(Clone)]
+pub struct Config {
+    /// The phone door.
+    pub sip: Sip,
+    /// Voice.
+    pub media: Media,
+    /// The chat door.
+    pub xmpp: Xmpp,
+    /// What holds for all rooms.
+    pub rooms: Rooms,
+    /// The rooms that are always there, in order of the file; each with `from_config`.
+    pub declared: Vec<RoomRecord>,
+    /// The people whom the file names.
+    pub directory: Arc<ConfigDirectory>,
+    /// The database.
+    pub store: PathBuf,
+    /// The operator's socket.
+    pub control: PathBuf,
+    /// The log.
+    pub log: Log,
+    /// What is odd but no mistake.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Without the declared rooms' records, which hold passwords.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("sip", &self.sip)
+            .field("media", &self.media)
+            .field("xmpp", &self.xmpp)
+            .field("rooms", &self.rooms)
+            .field("directory", &self.directory)
+            .field("store", &self.store)
+            .field("control", &self.control)
+            .field("log", &self.log)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The phone door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sip {
+    /// Domain of the rooms' addresses, in lower case.
+    pub domain: String,
+    /// Where calls are taken; never empty.
+    pub listen: Vec<Listen>,
+    /// What is told instead of the listening addresses.
+    pub advertise: Advertise,
+    /// Realm of digest authentication.
+    pub realm: String,
+    /// Callers without an account may enter rooms open to anyone.
+    pub anonymous: bool,
+    /// Best first; never empty.
+    pub codecs: Vec<Codec>,
+    /// Between two documents to one subscriber (rule R51).
+    pub notify_interval: Duration,
+    /// Of signalling packets.
+    pub dscp: u8,
+}
+
+/// How signalling travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Streams.
+    Tcp,
+}
+
+/// One address at which calls are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listen {
+    /// How.
+    pub transport: Transport,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// What peers are told instead of the address that is listened at (rule R46).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advertise {
+    /// Listening address (none: every one of the same family), public address.
+    entries: Vec<(Option<IpAddr>, IpAddr)>,
+}
+
+impl Advertise {
+    /// The public address for a listening address: the entry for exactly it, else the one for its family.
+    pub fn of(&self, listening: IpAddr) -> Option<IpAddr> {
+        let exact = self.entries.iter().find(|(l, _)| *l == Some(listening));
+        let family = || {
+            self.entries
+                .iter()
+                .find(|(l, public)| l.is_none() && public.is_ipv4() == listening.is_ipv4())
+        };
+        exact.or_else(family).map(|(_, public)| *public)
+    }
+}
+
+/// Voice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Where voice is received: one or two addresses, of different families.
+    pub listen: Vec<IpAddr>,
+    /// What is told instead.
+    pub advertise: Advertise,
+    /// Ports for RTP and RTCP: even ones for RTP, each next one for RTCP.
+    pub ports: RangeInclusive<u16>,
+    /// Threads; 0 for one a processor.
+    pub threads: usize,
+    /// Of voice packets.
+    pub dscp: u8,
+    /// Silence of RTP and RTCP after which a call ends (rule R45).
+    pub timeout: Duration,
+}
+
+/// The chat door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Xmpp {
+    /// Host and port of the server's component listener.
+    pub server: String,
+    /// The MUC service (rule R20).
+    pub rooms: BareJid,
+    /// The focus and the callers' stand-ins (rule R20).
+    pub phones: BareJid,
+    /// Secret of the rooms component.
+    pub rooms_secret: Secret,
+    /// Secret of the phones component.
+    pub phones_secret: Secret,
+    /// What the service is called in discovery.
+    pub name: String,
+    /// Room addresses given to phones end in `?join`.
+    pub join_uri: bool,
+}
+
+/// What holds for all rooms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rooms {
+    /// Who may create rooms (rule R14).
+    pub create: Create,
+    /// Domains whose accounts are our own.
+    pub own_domains: Vec<BareJid>,
+    /// The service's admins.
+    pub admins: Vec<BareJid>,
+    /// Rooms at most.
+    pub limit: usize,
+    /// How long somebody who was put out stays out (rule R7).
+    pub kick_quarantine: Duration,
+    /// Stand-ins in one room, at most (rule R28).
+    pub phone_occupants: usize,
+    /// How long a caller's last nick must be gone before their stand-in appears (rule R27).
+    pub phone_delay: Duration,
+    /// What a new room starts with.
+    pub template: RoomConfig,
+}
+
+/// Who may create rooms (rule R14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Accounts of our own domains.
+    OwnDomains,
+    /// The service's admins.
+    Admins,
+    /// Everybody.
+    Anyone,
+    /// Nobody.
+    Nobody,
+}
+
+/// The log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// What is logged.
+    pub level: tracing::Level,
+    /// As JSON lines; else as text.
+    pub json: bool,
+    /// Numbers and addresses of people are left out.
+    pub mask: bool,
+}
+
+impl Config {
+    /// Reads a file, and secrets from the files that it names and from the process's environment.
+    pub fn load(path: &Path) -> Result<Self, Mistakes> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| Mistakes {
+            file: file.clone(),
+            list: vec![Mistake {
+                line: None,
+                key: String::new(),
+                problem: error.to_string(),
+            }],
+        })?;
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        check::check(&text, folder, &|name| std::env::var(name).ok()).map_err(|list| Mistakes { file, list })
+    }
+}

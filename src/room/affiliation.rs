@@ -1,6 +1,6 @@
 //! Affiliations: who may change whose, and what follows for somebody present (XEP-0045 sections 9 and 10; bans by rule R3).
 
-use crate::model::{Affiliation, AudioAccess, BareJid, Now, PersonId, Role, StoreOp};
+use crate::model::{Actor, Affiliation, AudioAccess, BareJid, Now, PersonId, Role, StoreOp};
 
 use super::binding::Key;
 use super::policy::{self, Asking};
@@ -18,7 +18,7 @@ impl Room {
         policy::administer(asking.power)?;
         let (jid, person) = self.bearer(jid, affiliation)?;
         let from = self.lists.affiliation(&jid);
-        let own = person.is_some() && person == asking.person;
+        let own = person.is_some() && person == asking.person || asking.actor == Actor::Account(jid.clone());
         policy::set_affiliation(asking.power, own, from, affiliation)?;
         if from == affiliation {
             return Ok(Accepted::Unchanged);
@@ -38,7 +38,6 @@ impl Room {
         let before = person.and_then(|id| self.shown(id));
         self.lists.set_affiliation(&jid, affiliation, self.directory.as_ref());
         self.out.keep(StoreOp::SetAffiliation(self.name.clone(), jid.clone(), affiliation));
-        self.quarantine.release(&Key::Jid(jid.clone()));
         if affiliation == Affiliation::Outcast {
             self.keep_voice(&jid, None);
         }

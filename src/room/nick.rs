@@ -17,7 +17,8 @@ const MAX_NICK: usize = 128;
 const NAMELESS: &str = "Caller";
 const ANONYMOUS: &str = "Anonymous";
 
-/// How a name looks, by its skeleton (UTS 39 section 4), as written and in lower case: two names with a look in common can be confused.
+/// How a name looks whatever its case, by its skeleton (UTS 39 section 4). The skeletons of `I` and `i` differ, so it is taken of the name
+/// as written and in lower case: two names with either in common can be confused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Look {
     written: String,
@@ -27,7 +28,7 @@ pub(super) struct Look {
 impl Look {
     pub(super) fn of(name: &str) -> Self {
         Self {
-            written: skeleton(name).collect(),
+            written: skeleton(name).collect::<String>().to_lowercase(),
             folded: skeleton(&name.to_lowercase()).collect(),
         }
     }
@@ -198,6 +199,7 @@ mod tests {
         for (a, b) in [
             ("Alice", "alice"),
             ("Ivan", "lvan"),
+            ("bob", "ВоЬ"),
             ("paypal", "раураl"),
             ("bob", "bob\u{301}"),
             ("Bern", "Bem"),

@@ -49,9 +49,28 @@ impl Quarantine {
     pub(super) fn holds(&self, now: Instant, who: &Barred) -> bool {
         self.until.get(who).is_some_and(|end| *end > now)
     }
+}
 
-    /// A moderator's later word counts: who is made somebody again, may come again.
-    pub(super) fn release(&mut self, key: &Key) {
-        self.until.remove(&Barred::Proven(key.clone()));
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn r07_the_quarantine_is_bounded() {
+        let mut quarantine = Quarantine::default();
+        let now = Instant::now();
+        for n in 0..u32::try_from(MAX_ENTRIES).expect("small") + 10 {
+            quarantine.add(
+                now,
+                Barred::Claimed(n.to_string()),
+                now + Duration::from_secs(60) + Duration::from_millis(n.into()),
+            );
+        }
+        assert_eq!(quarantine.until.len(), MAX_ENTRIES);
+        assert!(!quarantine.holds(now, &Barred::Claimed("9".into())), "the first to end made room");
+        assert!(quarantine.holds(now, &Barred::Claimed("10".into())));
+        assert!(!quarantine.holds(now + Duration::from_secs(62), &Barred::Claimed("10".into())));
     }
 }

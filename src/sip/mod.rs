@@ -3,3 +3,4 @@
 pub mod auth;
 pub mod conference;
 pub mod msg;
+pub mod sdp;

@@ -1,6 +1,11 @@
 //! Codecs and their clock rates (rule R70).
 
+mod g711;
+pub(crate) mod opus;
+
 use std::{error, fmt};
+
+pub(crate) use g711::Law;
 
 /// A codec that a leg can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,3 +44,9 @@ impl fmt::Display for CodecFailed {
 }
 
 impl error::Error for CodecFailed {}
+
+impl From<opusic_c::ErrorCode> for CodecFailed {
+    fn from(_: opusic_c::ErrorCode) -> Self {
+        Self
+    }
+}

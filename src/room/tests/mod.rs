@@ -1,6 +1,10 @@
 //! The rules of the room, each as a small story. `Story` tells who does what; its ledger of orders and events is what is asserted.
 
 mod doors;
+mod mutes;
+mod phones;
+mod removal;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

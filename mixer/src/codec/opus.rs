@@ -1,0 +1,162 @@
+//! Opus (RFC 6716) through libopus, mono, at the mixing rate.
+
+use opusic_c::{Application, Bitrate, Channels, SampleRate, Signal};
+
+use super::CodecFailed;
+use crate::{Rate, settings::MAX_FRAME};
+
+/// Longest 20 ms frame that an encoder may make, in bytes: 120 kbit/s, four times the rate that is asked of it.
+pub(crate) const MAX_ENCODED: usize = 300;
+
+/// Longest packet that RFC 6716 section 3.2 allows, in units of 48000 Hz: 120 ms.
+pub(crate) const MAX_DURATION: u32 = 5760;
+
+/// Least duration that a decoder can conceal, in units of 48000 Hz: 2.5 ms.
+pub(crate) const GRAIN: u32 = 120;
+
+/// Encoder effort from 0 to 10. At 5 a frame costs about two thirds of 10.
+const COMPLEXITY: u8 = 5;
+
+/// Makes frames of 20 ms.
+pub(crate) struct Encoder(opusic_c::Encoder);
+
+impl Encoder {
+    pub(crate) fn new(rate: Rate) -> Result<Self, CodecFailed> {
+        let mut encoder = opusic_c::Encoder::new(Channels::Mono, sample_rate(rate), Application::Voip)?;
+        encoder.set_bitrate(Bitrate::Value(bits_a_second(rate)))?;
+        encoder.set_complexity(COMPLEXITY)?;
+        encoder.set_signal(Signal::Voice)?;
+        Ok(Self(encoder))
+    }
+
+    /// Forgets what was encoded before, so that a decoder that heard something else in between isn't led astray: the next frame is
+    /// coded on its own.
+    pub(crate) fn restart(&mut self) {
+        // Neither can fail on an encoder that was set up; if one did, the next frame would merely sound worse.
+        let _ = self.0.reset();
+        let _ = self.0.set_prediction_disabled(true);
+    }
+
+    /// Lets the next frame lean on the one before.
+    pub(crate) fn lean(&mut self) {
+        let _ = self.0.set_prediction_disabled(false);
+    }
+
+    /// Encodes one frame, gives its length; 0 if libopus refuses.
+    pub(crate) fn encode(&mut self, pcm: &[i16], out: &mut [u8; MAX_ENCODED]) -> usize {
+        let mut unsigned = [0; MAX_FRAME];
+        let unsigned = &mut unsigned[..pcm.len()];
+        // The binding takes C's shorts as u16.
+        unsigned.iter_mut().zip(pcm).for_each(|(to, &from)| *to = from as u16);
+        self.0.encode_to_slice(unsigned, out).unwrap_or(0)
+    }
+}
+
+/// Turns packets of any legal duration into samples.
+pub(crate) struct Decoder(opusic_c::Decoder);
+
+impl Decoder {
+    pub(crate) fn new(rate: Rate) -> Result<Self, CodecFailed> {
+        Ok(Self(opusic_c::Decoder::new(Channels::Mono, sample_rate(rate))?))
+    }
+
+    pub(crate) fn restart(&mut self) {
+        // Can't fail on a decoder that was set up.
+        let _ = self.0.reset();
+    }
+
+    /// Decodes a packet into the front of `out`, gives the number of samples; `None` if the packet is broken.
+    pub(crate) fn decode(&mut self, packet: &[u8], out: &mut [u16]) -> Option<usize> {
+        // An empty packet would mean a lost one to libopus.
+        if packet.is_empty() {
+            None
+        } else {
+            self.0.decode_to_slice(packet, out, false).ok()
+        }
+    }
+
+    /// Makes up as many samples as `out` holds, a multiple of 2.5 ms, for what was lost.
+    pub(crate) fn conceal(&mut self, out: &mut [u16]) {
+        if self.0.decode_to_slice(&[], out, false).is_err() {
+            out.fill(0);
+        }
+    }
+}
+
+/// How long a packet lasts, in units of 48000 Hz, by its first bytes (RFC 6716 section 3.1); `None` if it can't be one.
+pub(crate) fn duration(packet: &[u8]) -> Option<u32> {
+    let toc = *packet.first()?;
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [480, 960, 1920, 2880][usize::from(config & 3)],
+        config @ 12..=15 => [480, 960][usize::from(config & 1)],
+        config => [120, 240, 480, 960][usize::from(config & 3)],
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(packet.get(1)? & 0x3f),
+    };
+    let duration = frame * frames;
+    (1..=MAX_DURATION).contains(&duration).then_some(duration)
+}
+
+/// A 20 ms packet of silence as this encoder makes it.
+pub(crate) fn silence(rate: Rate, out: &mut [u8; MAX_ENCODED]) -> Result<usize, CodecFailed> {
+    let mut encoder = Encoder::new(rate)?;
+    let pcm = [0; MAX_FRAME];
+    // The first frames still adapt to their input.
+    let length = (0..8).map(|_| encoder.encode(&pcm[..rate.frame()], out)).last();
+    length.filter(|&length| length > 0).ok_or(CodecFailed)
+}
+
+/// A bit rate at which speech of that bandwidth sounds clear.
+const fn bits_a_second(rate: Rate) -> u32 {
+    match rate {
+        Rate::Narrow => 16_000,
+        Rate::Wide => 24_000,
+        Rate::Full => 32_000,
+    }
+}
+
+const fn sample_rate(rate: Rate) -> SampleRate {
+    match rate {
+        Rate::Narrow => SampleRate::Hz8000,
+        Rate::Wide => SampleRate::Hz16000,
+        Rate::Full => SampleRate::Hz48000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_libopus() {
+        for toc in 0..=255u8 {
+            for second in [0, 1, 2, 3, 6, 12, 48, 49, 63, 0x80 | 3] {
+                let packet = [toc, second, 0, 0];
+                let theirs = opusic_c::utils::get_nb_samples(&packet, SampleRate::Hz48000)
+                    .ok()
+                    .filter(|&samples| samples > 0);
+                assert_eq!(duration(&packet), theirs.map(|samples| samples as u32), "{packet:?}");
+            }
+        }
+        assert_eq!((duration(&[]), duration(&[3])), (None, None));
+    }
+
+    #[test]
+    fn silence_is_short_and_silent() {
+        for rate in [Rate::Narrow, Rate::Wide, Rate::Full] {
+            let mut packet = [0; MAX_ENCODED];
+            let length = silence(rate, &mut packet).expect("libopus works");
+            assert!(length < 80, "{length}");
+            assert_eq!(duration(&packet[..length]), Some(960));
+            let mut pcm = vec![0; rate.frame()];
+            let mut decoder = Decoder::new(rate).expect("libopus works");
+            for _ in 0..5 {
+                assert_eq!(decoder.decode(&packet[..length], &mut pcm), Some(rate.frame()));
+            }
+            assert!(pcm.iter().all(|&sample| (sample as i16).abs() < 4), "{rate:?}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What comes from a leg: from packets to samples at the mixing rate.
+
+mod conceal;
+mod opus;
+mod phone;
+
+use crate::{Codec, CodecFailed, JitterStats, Packet, Rate, codec::Law, level::Gate, resample::Filter};
+
+use opus::OpusEar;
+use phone::Phone;
+
+/// Jitter buffer and decoder of one leg.
+pub(crate) enum Ear {
+    Phone(Box<Phone>),
+    Opus(Box<OpusEar>),
+}
+
+impl Ear {
+    pub(crate) fn new(codec: Codec, rate: Rate) -> Result<Self, CodecFailed> {
+        Ok(match codec {
+            Codec::Pcmu => Self::Phone(Box::new(Phone::new(Law::Mu))),
+            Codec::Pcma => Self::Phone(Box::new(Phone::new(Law::A))),
+            Codec::Opus => Self::Opus(Box::new(OpusEar::new(rate)?)),
+        })
+    }
+
+    /// Decodes at another rate from now on.
+    pub(crate) fn set_rate(&mut self, rate: Rate) -> Result<(), CodecFailed> {
+        match self {
+            Self::Phone(phone) => phone.forget(),
+            Self::Opus(opus) => opus.set_rate(rate)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn push(&mut self, packet: &Packet<'_>) {
+        match self {
+            Self::Phone(phone) => phone.jitter.push(packet),
+            Self::Opus(opus) => opus.jitter.push(packet),
+        }
+    }
+
+    /// Fills `out` with this tick's voice; `false` if there is none, and `out` is anything.
+    pub(crate) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
+        match self {
+            Self::Phone(phone) => phone.pull(filter, gate, out),
+            Self::Opus(opus) => opus.pull(gate, out),
+        }
+    }
+
+    /// Lets a tick pass unheard and undecoded.
+    pub(crate) fn skim(&mut self) {
+        match self {
+            Self::Phone(phone) => phone.skim(),
+            Self::Opus(opus) => opus.skim(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> JitterStats {
+        match self {
+            Self::Phone(phone) => phone.jitter.stats(),
+            Self::Opus(opus) => opus.jitter.stats(),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! G.711: a byte is a sample, so that packets may be cut anywhere.
+
+use super::conceal::Conceal;
+use crate::{
+    Codec,
+    codec::Law,
+    jitter::{Jitter, Mask, Samples, Turn},
+    level::{Gate, QUIET_PEAK, mean_square},
+    resample::{Filter, NARROW_FRAME, UpTail},
+};
+
+const NOTHING: Mask = [0; NARROW_FRAME / 32];
+const ALL: Mask = [u32::MAX; NARROW_FRAME / 32];
+
+/// Jitter buffer, decoder and concealment of a G.711 leg.
+pub(crate) struct Phone {
+    law: Law,
+    pub(super) jitter: Jitter<Samples>,
+    conceal: Conceal,
+    tail: UpTail,
+}
+
+impl Phone {
+    pub(super) fn new(law: Law) -> Self {
+        let jitter = Jitter::new(Codec::Pcmu.clock_step(), Samples::new());
+        Self {
+            law,
+            jitter,
+            conceal: Conceal::new(),
+            tail: UpTail::new(),
+        }
+    }
+
+    /// Forgets the voice that was heard last: what comes next doesn't follow from it.
+    pub(super) fn forget(&mut self) {
+        self.conceal.clear();
+        self.tail.clear();
+    }
+
+    pub(super) fn skim(&mut self) {
+        self.jitter.skim();
+        self.forget();
+    }
+
+    pub(super) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
+        let turn = self.jitter.turn();
+        let (bytes, mask) = match turn {
+            Turn::Play { .. } => self.jitter.store().front(),
+            Turn::Insert => (&[0; NARROW_FRAME], NOTHING),
+            Turn::Idle => return self.silent(gate),
+        };
+        // Most legs of a large room are silent: they aren't even decoded.
+        let silent = !gate.is_open() && (mask == NOTHING || (mask == ALL && self.law.peak(bytes) < QUIET_PEAK));
+        let mut pcm = [0; NARROW_FRAME];
+        if !silent {
+            self.law.decode(bytes, &mut pcm);
+            self.conceal.mend(&mask, &mut pcm);
+        }
+        if turn != Turn::Insert {
+            if mask != ALL {
+                self.jitter.count_concealed();
+            }
+            self.jitter.pass();
+        }
+        if silent || !gate.hear(mean_square(&pcm)) {
+            return self.silent(gate);
+        }
+        filter.up(&mut self.tail, &pcm, out);
+        true
+    }
+
+    fn silent(&mut self, gate: &mut Gate) -> bool {
+        if gate.is_open() {
+            gate.hear(0);
+            self.forget();
+        }
+        false
+    }
+}

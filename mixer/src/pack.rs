@@ -1,0 +1,154 @@
+//! Puts several 20 ms frames into one packet.
+
+use crate::{Codec, codec::opus::MAX_ENCODED};
+
+/// Most frames in a packet: 60 ms.
+const MAX_FRAMES: usize = 3;
+/// Bytes that an Opus packet of several frames has beside them: its first two, and two for each length (RFC 6716 section 3.2.5).
+const MAX_HEAD: usize = 2 + 2 * MAX_FRAMES;
+
+/// Collects frames until a packet is full.
+pub(crate) struct Pack {
+    codec: Codec,
+    /// Frames that make a packet.
+    wanted: usize,
+    frames: [[u8; MAX_ENCODED]; MAX_FRAMES],
+    lengths: [usize; MAX_FRAMES],
+    count: usize,
+    /// When the first frame is due.
+    timestamp: u32,
+    done: [u8; MAX_HEAD + MAX_ENCODED * MAX_FRAMES],
+    done_length: usize,
+}
+
+impl Pack {
+    pub(crate) fn new(codec: Codec, wanted: usize) -> Self {
+        Self {
+            codec,
+            wanted: wanted.min(MAX_FRAMES),
+            frames: [[0; MAX_ENCODED]; MAX_FRAMES],
+            lengths: [0; MAX_FRAMES],
+            count: 0,
+            timestamp: 0,
+            done: [0; MAX_HEAD + MAX_ENCODED * MAX_FRAMES],
+            done_length: 0,
+        }
+    }
+
+    /// Adds a frame that is due at that time; if that completes a packet, gives the time of its beginning.
+    pub(crate) fn add(&mut self, frame: &[u8], timestamp: u32) -> Option<u32> {
+        // An Opus packet has one configuration: when the encoder changes its mind, what is there goes first, shorter than it might be.
+        let other = self.codec == Codec::Opus && self.count > 0 && self.frames[0].first() != frame.first();
+        let ready = if other { self.flush() } else { None };
+        if self.count == 0 {
+            self.timestamp = timestamp;
+        }
+        // No encoder makes longer frames.
+        let length = frame.len().min(MAX_ENCODED);
+        self.frames[self.count][..length].copy_from_slice(&frame[..length]);
+        self.lengths[self.count] = length;
+        self.count += 1;
+        if self.count < self.wanted { ready } else { self.flush() }
+    }
+
+    /// Makes a packet of what is there.
+    pub(crate) fn flush(&mut self) -> Option<u32> {
+        if self.count == 0 {
+            return None;
+        }
+        self.done_length = 0;
+        // A lone frame, of either codec, is a packet already.
+        let skip = if self.codec == Codec::Opus && self.count > 1 {
+            self.head()
+        } else {
+            0
+        };
+        for n in 0..self.count {
+            let (frame, length) = (self.frames[n], self.lengths[n]);
+            self.write(&frame[skip.min(length)..length]);
+        }
+        self.count = 0;
+        Some(self.timestamp)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// The packet made last.
+    pub(crate) fn done(&self) -> &[u8] {
+        &self.done[..self.done_length]
+    }
+
+    /// Writes the beginning of an Opus packet with a signalled number of frames of different lengths (code 3), whose frames go without
+    /// their own first byte. Our encoder makes packets of one frame (code 0) only.
+    fn head(&mut self) -> usize {
+        const ANY_NUMBER: u8 = 3;
+        const ANY_LENGTH: u8 = 0x80;
+        self.write(&[self.frames[0][0] | ANY_NUMBER, ANY_LENGTH | self.count as u8]);
+        for n in 0..self.count - 1 {
+            match self.lengths[n] - 1 {
+                short @ 0..252 => self.write(&[short as u8]),
+                long => self.write(&[252 + (long % 4) as u8, ((long - 252 - long % 4) / 4) as u8]),
+            }
+        }
+        1
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.done[self.done_length..][..bytes.len()].copy_from_slice(bytes);
+        self.done_length += bytes.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opusic_c::{SampleRate, utils};
+
+    use super::*;
+
+    #[test]
+    fn opus_frames_of_any_length_become_one_packet() {
+        for lengths in [[3, 40, 100], [252, 253, 254], [1, 1, 1], [300, 299, 256], [255, 2, 300]] {
+            let mut pack = Pack::new(Codec::Opus, 3);
+            for (n, length) in lengths.into_iter().enumerate() {
+                let mut frame = vec![n as u8; length];
+                frame[0] = 0x48;
+                assert_eq!(pack.add(&frame, n as u32 * 960), (n == 2).then_some(0));
+            }
+            let packet = pack.done();
+            assert_eq!(utils::get_nb_frames(packet), Ok(3));
+            assert_eq!(utils::get_nb_samples(packet, SampleRate::Hz48000), Ok(2880));
+            let body = &packet[packet.len() - lengths.iter().map(|length| length - 1).sum::<usize>()..];
+            let wanted: Vec<u8> = lengths
+                .iter()
+                .enumerate()
+                .flat_map(|(n, length)| vec![n as u8; length - 1])
+                .collect();
+            assert_eq!(body, wanted);
+            let mut decoder = opusic_c::Decoder::new(opusic_c::Channels::Mono, SampleRate::Hz48000).expect("libopus works");
+            assert_eq!(decoder.decode_to_slice(packet, &mut [0; 2880], false), Ok(2880), "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_configuration_ends_a_packet() {
+        let mut pack = Pack::new(Codec::Opus, 2);
+        assert_eq!(pack.add(&[0x48, 1], 0), None);
+        assert_eq!(pack.add(&[0x58, 2], 960), Some(0));
+        assert_eq!(pack.done(), [0x48, 1]);
+        assert_eq!(pack.add(&[0x58, 3, 4], 1920), Some(960));
+        assert_eq!(pack.done(), [0x58 | 3, 0x82, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn g711_frames_are_joined() {
+        let mut pack = Pack::new(Codec::Pcmu, 3);
+        assert_eq!(pack.add(&[1; 160], 7), None);
+        assert_eq!(pack.add(&[2; 160], 167), None);
+        assert_eq!(pack.add(&[3; 160], 327), Some(7));
+        assert_eq!(pack.done().len(), 480);
+        assert_eq!((pack.done()[159], pack.done()[160], pack.done()[479]), (1, 2, 3));
+        assert_eq!(pack.flush(), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The operator's side of the control socket: asks a running server, and shows its answer as tables or JSON.
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::model::control::{ControlReply, ControlRequest, PersonReport, RoomReply, RoomReport, RoomSummary};
+
+/// A server that takes longer is stuck.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// A room of 10,000 people, with a kilobyte each.
+const ANSWER_SIZE: u64 = 10 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// Nobody listens.
+    #[error("no server answers at {path}: is it running, and is this its socket?")]
+    NoServer {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The connection broke, or nothing came in time.
+    #[error("the server did not answer")]
+    NoAnswer(#[source] io::Error),
+    /// What came is no answer.
+    #[error("the server's answer can't be read; is it of this version?")]
+    BadAnswer(#[source] serde_json::Error),
+}
+
+/// Asks the server behind a socket.
+pub fn ask(socket: &Path, request: &ControlRequest) -> Result<ControlReply, OperatorError> {
+    let mut stream = UnixStream::connect(socket).map_err(|source| OperatorError::NoServer {
+        path: socket.to_owned(),
+        source,
+    })?;
+    let mut exchange = || {
+        stream.set_read_timeout(Some(ANSWER_LIMIT))?;
+        stream.set_write_timeout(Some(ANSWER_LIMIT))?;
+        let mut line = serde_json::to_string(request)?;
+        line.push('\n');
+        stream.write_all(line.as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(Read::take(&mut stream, ANSWER_SIZE)).read_line(&mut answer)?;
+        if answer.is_empty() {
+            Err(io::ErrorKind::UnexpectedEof.into())
+        } else {
+            Ok(answer)
+        }
+    };
+    let answer = exchange().map_err(OperatorError::NoAnswer)?;
+    serde_json::from_str(&answer).map_err(OperatorError::BadAnswer)
+}
+
+/// Whether the server did, or told, what was asked.
+pub fn is_success(reply: &ControlReply) -> bool {
+    match reply {
+        ControlReply::Rooms { .. } | ControlReply::Stats { .. } => true,
+        ControlReply::Room { reply } => match reply {
+            RoomReply::Show(_) | RoomReply::Done | RoomReply::Unchanged => true,
+            RoomReply::Refused { .. } => false,
+        },
+        ControlReply::Error { .. } => false,
+    }
+}
+
+/// The answer as people read it, with a newline at its end.
+pub fn render(reply: &ControlReply) -> String {
+    match reply {
+        ControlReply::Rooms { rooms } => table(&["room", "title", "chat", "calls", "sip", "xmpp"], rooms.iter().map(room_row)),
+        ControlReply::Stats { counters } => table(
+            &["counter", "value"],
+            counters.iter().map(|(name, n)| vec![name.clone(), n.to_string()]),
+        ),
+        ControlReply::Room { reply } => match reply {
+            RoomReply::Show(report) => show(report),
+            RoomReply::Done => "done\n".into(),
+            RoomReply::Unchanged => "it was so already\n".into(),
+            RoomReply::Refused { message } => format!("refused: {}\n", clean(message)),
+        },
+        ControlReply::Error { message } => format!("{}\n", clean(message)),
+    }
+}
+
+fn room_row(room: &RoomSummary) -> Vec<String> {
+    let sip = room.sip.clone().unwrap_or_else(|| "-".into());
+    vec![
+        room.name.clone(),
+        room.title.clone(),
+        room.occupants.to_string(),
+        room.legs.to_string(),
+        sip,
+        room.xmpp.clone(),
+    ]
+}
+
+fn show(report: &RoomReport) -> String {
+    let lock = if report.locked { ", locked" } else { "" };
+    let title = if report.title.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", clean(&report.title))
+    };
+    let people = table(
+        &["row", "name", "text", "audio", "role", "standing", "nicks", "calls", "muted by"],
+        report.people.iter().map(person_row),
+    );
+    format!("{}{title}{lock}: {} people\n{people}", clean(&report.name), report.people.len())
+}
+
+fn person_row(person: &PersonReport) -> Vec<String> {
+    let speaking = if person.speaking { ", speaking" } else { "" };
+    vec![
+        format!("#{}", person.row),
+        person.name.clone(),
+        person.text.clone(),
+        format!("{}{speaking}", person.audio),
+        person.role.clone(),
+        person.affiliation.clone(),
+        person.nicks.join(", "),
+        person.legs.len().to_string(),
+        person.muted_by.join(", "),
+    ]
+}
+
+/// Columns as wide as their widest cell.
+fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut lines: Vec<Vec<String>> = vec![header.iter().map(|h| (*h).to_owned()).collect()];
+    lines.extend(rows.map(|row| row.iter().map(|cell| clean(cell)).collect()));
+    let width = |column: usize| lines.iter().map(|l| l[column].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names come from the network; a terminal must not obey them.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    fn person() -> PersonReport {
+        PersonReport {
+            row: 3,
+            name: "Ann\u{1b}[2J".into(),
+            text: "two-way".into(),
+            audio: "muted-host".into(),
+            muted_by: vec!["bob".into()],
+            speaking: false,
+            role: "participant".into(),
+            affiliation: "none".into(),
+            nicks: vec!["ann".into()],
+            legs: Vec::new(),
+        }
+    }
+
+    fn shown() -> ControlReply {
+        let report = RoomReport {
+            name: "standup".into(),
+            title: "Daily".into(),
+            locked: true,
+            people: vec![person()],
+        };
+        ControlReply::Room {
+            reply: RoomReply::Show(report),
+        }
+    }
+
+    #[test]
+    fn a_room_is_shown_as_a_table_that_no_name_can_break() {
+        let expected = "standup (Daily), locked: 1 people\n\
+                        row  name     text     audio       role         standing  nicks  calls  muted by\n\
+                        #3   Ann\u{fffd}[2J  two-way  muted-host  participant  none      ann    0      bob\n";
+        assert_eq!(render(&shown()), expected);
+    }
+
+    #[test]
+    fn a_refusal_is_no_success() {
+        let refused = ControlReply::Room {
+            reply: RoomReply::Refused {
+                message: "they outrank you".into(),
+            },
+        };
+        assert!(!is_success(&refused));
+        assert_eq!(render(&refused), "refused: they outrank you\n");
+        assert!(is_success(&shown()));
+    }
+
+    #[test]
+    fn questions_and_answers_are_one_line_each() {
+        let socket = std::env::temp_dir().join(format!("cusax-operator-{}", std::process::id()));
+        let listener = UnixListener::bind(&socket).expect("a free path");
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).expect("a question");
+            let answer = serde_json::to_string(&shown()).expect("plain data") + "\n";
+            (&stream).write_all(answer.as_bytes()).expect("writable");
+            line
+        });
+        let reply = ask(&socket, &ControlRequest::List);
+        std::fs::remove_file(&socket).expect("removable");
+        assert_eq!(reply.expect("an answer"), shown());
+        assert_eq!(server.join().expect("no panic"), "{\"do\":\"list\"}\n");
+    }
+
+    #[test]
+    fn without_a_server_the_socket_is_named() {
+        let error = ask(Path::new("/nonexistent/socket"), &ControlRequest::Stats).expect_err("nobody listens");
+        assert!(error.to_string().contains("/nonexistent/socket"), "{error}");
+    }
+}

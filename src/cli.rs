@@ -1,0 +1,168 @@
+//! What was typed. Says nothing about how it is carried out.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::control::{ControlRequest, RoomCommand};
+
+/// One meeting room with two doors: a SIP conference and an XMPP chat room.
+#[derive(Debug, Parser)]
+#[command(name = "cusax", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Read a configuration and tell all that is wrong with it, and how many calls it can hold
+    CheckConfig {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print every key of the configuration with its meaning and default
+    ConfigReference,
+    /// Look at the rooms of a running server, and moderate them
+    #[command(subcommand)]
+    Room(RoomArgs),
+    /// Show the counters of a running server
+    Stats(Connection),
+}
+
+/// How a running server is asked, and how its answer is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Connection {
+    /// The server's control socket
+    #[arg(long, value_name = "PATH", default_value = "/run/cusax/control.sock")]
+    pub socket: PathBuf,
+    /// Show the answer as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// One room and, for most commands, somebody in it.
+#[derive(Debug, PartialEq, Eq, Args)]
+pub struct Whom {
+    /// The room's name
+    pub room: String,
+    /// A nick, a name, or the number of a row (`#3`)
+    pub who: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// What to do with rooms.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum RoomArgs {
+    /// List the rooms
+    List(Connection),
+    /// Show everybody in a room
+    Show {
+        /// The room's name
+        room: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Silence somebody's voice
+    Mute(Whom),
+    /// Take that back
+    Unmute(Whom),
+    /// Put somebody out by both doors
+    Kick {
+        #[command(flatten)]
+        whom: Whom,
+        /// Said to them
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+    },
+    /// Let nobody new enter
+    Lock {
+        /// The room's name
+        room: String,
+        /// Let people enter again
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+}
+
+impl RoomArgs {
+    /// The request for the server, and how to make it.
+    pub fn into_request(self) -> (ControlRequest, Connection) {
+        let about = |room, command, connection| (ControlRequest::Room { room, command }, connection);
+        match self {
+            Self::List(connection) => (ControlRequest::List, connection),
+            Self::Show { room, connection } => about(room, RoomCommand::Show, connection),
+            Self::Mute(Whom { room, who, connection }) => about(room, RoomCommand::Mute { who }, connection),
+            Self::Unmute(Whom { room, who, connection }) => about(room, RoomCommand::Unmute { who }, connection),
+            Self::Kick {
+                whom: Whom { room, who, connection },
+                why,
+            } => about(room, RoomCommand::Kick { who, why }, connection),
+            Self::Lock { room, off, connection } => about(room, RoomCommand::Lock { on: !off }, connection),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
+    }
+
+    fn request(line: &str) -> (ControlRequest, Connection) {
+        match typed(line) {
+            Ok(Command::Room(args)) => args.into_request(),
+            other => panic!("{line} is no room command: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn room_commands_become_requests() {
+        let (asked, connection) = request("cusax room kick standup ann --why noise --socket /tmp/s --json");
+        assert_eq!(
+            asked,
+            ControlRequest::Room {
+                room: "standup".into(),
+                command: RoomCommand::Kick {
+                    who: "ann".into(),
+                    why: Some("noise".into())
+                }
+            }
+        );
+        assert_eq!(
+            connection,
+            Connection {
+                socket: "/tmp/s".into(),
+                json: true
+            }
+        );
+        let lock = |on| ControlRequest::Room {
+            room: "standup".into(),
+            command: RoomCommand::Lock { on },
+        };
+        assert_eq!(request("cusax room lock standup").0, lock(true));
+        assert_eq!(request("cusax room lock standup --off").0, lock(false));
+        assert_eq!(request("cusax room list").0, ControlRequest::List);
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        assert!(typed("cusax room mute standup").is_err());
+        assert!(typed("cusax check-config").is_err());
+        assert!(typed("cusax").is_err());
+    }
+}

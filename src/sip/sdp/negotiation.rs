@@ -1,0 +1,412 @@
+//! Offer and answer (RFC 3264) for one audio stream: both roles, over the life of one call. Sends nothing; time plays no part.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::model::{Direction, LegMedia, media::Codec};
+
+use super::{
+    formats::{Format, Numbers, clock, known, wants_dtx, write},
+    text::{Attribute, BadSdp, Connection, MediaLine, Origin, Sdp, find, rtcp_attribute},
+};
+
+/// Our end of a call's media.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalMedia {
+    /// Where we receive RTP, as advertised.
+    pub rtp: SocketAddr,
+    /// Where we receive RTCP when it isn't multiplexed.
+    pub rtcp: SocketAddr,
+    /// Session id of `o=`, by chance.
+    pub session: u64,
+    /// Codecs, best first; not empty.
+    pub codecs: Vec<Codec>,
+    /// Comfort noise may be used (rule R62).
+    pub comfort_noise: bool,
+}
+
+/// Why a description can't be met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unacceptable {
+    /// It can't be read.
+    #[error(transparent)]
+    Bad(#[from] BadSdp),
+    /// No audio, or audio with port 0.
+    #[error("no audio stream")]
+    NoAudio,
+    /// Audio over something else than RTP/AVP.
+    #[error("audio over another protocol than RTP/AVP")]
+    Protocol,
+    /// No codec in common.
+    #[error("no codec in common")]
+    NoCodec,
+    /// IPv6 against IPv4.
+    #[error("another address family")]
+    Family,
+    /// A multicast address.
+    #[error("multicast is not supported")]
+    Multicast,
+    /// An answer that doesn't fit our offer.
+    #[error("the answer does not fit the offer")]
+    Mismatch,
+}
+
+impl Unacceptable {
+    /// The response to an offer that can't be met (rule R40).
+    pub fn status(self) -> u16 {
+        match self {
+            Self::Bad(_) => 400,
+            Self::NoAudio | Self::Protocol | Self::NoCodec | Self::Family | Self::Multicast | Self::Mismatch => 488,
+        }
+    }
+
+    /// The value of the `Warning` header that says why (RFC 3261 section 20.43); `agent` is our host name.
+    pub fn warning(self, agent: &str) -> String {
+        let code = match self {
+            Self::Family => 301,
+            Self::Protocol => 302,
+            Self::NoAudio => 304,
+            Self::NoCodec => 305,
+            Self::Multicast => 330,
+            Self::Bad(_) | Self::Mismatch => 399,
+        };
+        format!("{code} {agent} \"{self}\"")
+    }
+}
+
+/// Offers and answers of one call.
+#[derive(Debug, Clone)]
+pub struct Negotiation {
+    local: LocalMedia,
+    /// What we sent last; `o=` counts from here (rule R43).
+    said: Option<Sdp>,
+    /// Our audio line's place.
+    audio: usize,
+    numbers: Numbers,
+    agreed: Option<Agreed>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Agreed {
+    codec: Codec,
+    /// The peer has once been willing to hear us and be heard: from then on sendonly means hold (rule R44).
+    two_way: bool,
+}
+
+/// What a peer's audio line says, checked.
+struct Theirs<'a> {
+    index: usize,
+    line: &'a MediaLine,
+    formats: Vec<(u8, Format)>,
+    /// `None`: a name, or nothing usable to send to.
+    ip: IpAddr,
+    direction: Direction,
+}
+
+/// Whether an offer could be met, before anything is opened for it.
+pub fn check(offer: &[u8], codecs: &[Codec], family: IpAddr) -> Result<(), Unacceptable> {
+    let offer = Sdp::parse(offer)?;
+    let theirs = pick(&offer, codecs, family, family)?;
+    choose(&theirs, codecs, None).map(|_| ())
+}
+
+impl Negotiation {
+    /// Nothing was said yet.
+    pub fn new(local: LocalMedia) -> Self {
+        Self {
+            local,
+            said: None,
+            audio: 0,
+            numbers: Numbers::default(),
+            agreed: None,
+        }
+    }
+
+    /// Answers an offer. `from` is where the signalling came from. An offer that can't be met changes nothing (rule R43).
+    pub fn answer(&mut self, offer: &[u8], from: IpAddr) -> Result<(String, LegMedia), Unacceptable> {
+        let offer = Sdp::parse(offer)?;
+        let theirs = pick(&offer, &self.local.codecs, self.local.rtp.ip(), from)?;
+        let sticky = self.agreed.map(|a| a.codec);
+        let (number, codec) = choose(&theirs, &self.local.codecs, sticky)?;
+        let keys = keys_for(&theirs.formats, codec);
+        let noise = self.local.comfort_noise && codec != Codec::Opus && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise);
+        let mut media = self.media(&theirs, codec, number, from);
+        media.payload_type_in = number;
+        media.dtmf_in = keys.map(|(n, _)| n);
+        media.comfort_noise = noise;
+
+        let mut formats = vec![(number, Format::Voice(codec))];
+        formats.extend(theirs.formats.iter().find(|(_, f)| noise && *f == Format::ComfortNoise));
+        formats.extend(keys);
+        let mut line = self.line(&theirs.line.protocol, &formats, media.direction, media.ptime_ms);
+        self.add_rtcp(&mut line, media.rtcp_mux);
+        let mut lines: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
+        lines[theirs.index] = line;
+
+        self.numbers.learn(&theirs.formats);
+        self.audio = theirs.index;
+        self.agree(codec, &theirs);
+        Ok((self.say(lines), media))
+    }
+
+    /// Makes an offer of all that we have: for a call of ours, or when the peer asks for one by an INVITE without a body.
+    pub fn offer(&mut self) -> String {
+        let codecs = self.local.codecs.clone();
+        let mut wanted: Vec<Format> = codecs.iter().map(|c| Format::Voice(*c)).collect();
+        if self.local.comfort_noise && codecs.iter().any(|c| clock(*c) == 8000) {
+            wanted.push(Format::ComfortNoise);
+        }
+        // Key presses have the clock of the codec in use, whichever that will be (rule R70).
+        for rate in [8000, 48_000] {
+            if codecs.iter().any(|c| clock(*c) == rate) {
+                wanted.push(Format::Keys(rate));
+            }
+        }
+        let formats: Vec<(u8, Format)> = wanted.into_iter().filter_map(|f| self.numbers.of(f).map(|n| (n, f))).collect();
+        let mut line = self.line("RTP/AVP", &formats, Direction::SendRecv, PTIME_MS);
+        line.attributes.push(Attribute::flag("rtcp-mux"));
+        line.attributes.push(Attribute::new("rtcp", self.local.rtcp.port()));
+        // Lines never vanish (rule R43): those beside the audio stay refused.
+        let mut lines: Vec<MediaLine> = self.said.iter().flat_map(|s| s.media.iter()).map(MediaLine::refused).collect();
+        match lines.get_mut(self.audio) {
+            Some(place) => *place = line,
+            None => lines.push(line),
+        }
+        self.say(lines)
+    }
+
+    /// Reads the answer to our last [`offer`](Self::offer).
+    pub fn read_answer(&mut self, answer: &[u8], from: IpAddr) -> Result<LegMedia, Unacceptable> {
+        let answer = Sdp::parse(answer)?;
+        let offered = self.said.as_ref().ok_or(Unacceptable::Mismatch)?;
+        let our_line = offered.media.get(self.audio).ok_or(Unacceptable::Mismatch)?;
+        if answer.media.len() != offered.media.len() {
+            return Err(Unacceptable::Mismatch);
+        }
+        let ours = known(our_line);
+        let theirs = usable(&answer, self.audio, &self.local.codecs, self.local.rtp.ip(), from)?;
+        let our_number = |format: Format| ours.iter().find(|(_, f)| *f == format).map(|(n, _)| *n);
+        // The first codec of the answer is the one that its sender prefers (RFC 3264 section 7). The numbers may differ: each side names
+        // those that it wants to receive.
+        let voice = |(number, format): &(u8, Format)| match format {
+            Format::Voice(codec) => our_number(*format).map(|ours| (*number, ours, *codec)),
+            Format::Keys(_) | Format::ComfortNoise => None,
+        };
+        let (number, our_voice, codec) = theirs.formats.iter().find_map(voice).ok_or(Unacceptable::NoCodec)?;
+        let mut media = self.media(&theirs, codec, number, from);
+        media.payload_type_in = our_voice;
+        media.dtmf_in = keys_for(&theirs.formats, codec).and_then(|(_, format)| our_number(format));
+        media.comfort_noise = codec != Codec::Opus
+            && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise)
+            && our_number(Format::ComfortNoise).is_some();
+        self.agree(codec, &theirs);
+        Ok(media)
+    }
+
+    /// What follows from the peer's description, whichever role it has.
+    fn media(&self, theirs: &Theirs<'_>, codec: Codec, number: u8, from: IpAddr) -> LegMedia {
+        let rtp = SocketAddr::new(theirs.ip, theirs.line.port);
+        let rtcp_mux = theirs.line.attribute("rtcp-mux").is_some();
+        let apart = || theirs.line.attribute("rtcp").and_then(|value| rtcp_attribute(value, theirs.ip));
+        let rtcp = if rtcp_mux {
+            rtp
+        } else {
+            apart().unwrap_or_else(|| SocketAddr::new(rtp.ip(), rtp.port().saturating_add(1)))
+        };
+        // Nothing can be sent to the unspecified address: the hold of RFC 2543 (rule R44).
+        let nowhere = theirs.ip.is_unspecified();
+        let direction = match theirs.direction {
+            Direction::SendRecv if nowhere => Direction::RecvOnly,
+            Direction::RecvOnly if nowhere => Direction::Inactive,
+            Direction::SendRecv => Direction::SendRecv,
+            Direction::SendOnly => Direction::RecvOnly,
+            Direction::RecvOnly => Direction::SendOnly,
+            Direction::Inactive => Direction::Inactive,
+        };
+        let two_way = self.agreed.is_some_and(|a| a.two_way);
+        let on_hold = match theirs.direction {
+            Direction::Inactive => true,
+            Direction::SendOnly => two_way || nowhere,
+            Direction::SendRecv | Direction::RecvOnly => nowhere,
+        };
+        LegMedia {
+            codec,
+            payload_type_out: number,
+            payload_type_in: number,
+            ptime_ms: ptime(theirs.line),
+            dtmf_in: None,
+            comfort_noise: false,
+            dtx: codec == Codec::Opus && wants_dtx(theirs.line, number),
+            rtp,
+            rtcp,
+            rtcp_mux,
+            signalled_from: from,
+            direction,
+            on_hold,
+        }
+    }
+
+    fn agree(&mut self, codec: Codec, theirs: &Theirs<'_>) {
+        let now = theirs.direction == Direction::SendRecv && !theirs.ip.is_unspecified();
+        let two_way = now || self.agreed.is_some_and(|a| a.two_way);
+        self.agreed = Some(Agreed { codec, two_way });
+    }
+
+    fn line(&self, protocol: &str, formats: &[(u8, Format)], direction: Direction, ptime_ms: u8) -> MediaLine {
+        let mut line = MediaLine {
+            kind: "audio".to_owned(),
+            port: self.local.rtp.port(),
+            protocol: protocol.to_owned(),
+            formats: Vec::new(),
+            connection: None,
+            attributes: Vec::new(),
+        };
+        write(&mut line, formats);
+        line.attributes.push(Attribute::new("ptime", ptime_ms));
+        line.attributes.push(Attribute::new("maxptime", MAX_PTIME_MS));
+        line.attributes.push(Attribute::flag(direction_name(direction)));
+        line
+    }
+
+    fn add_rtcp(&self, line: &mut MediaLine, mux: bool) {
+        if mux {
+            line.attributes.push(Attribute::flag("rtcp-mux"));
+        } else if Some(self.local.rtcp.port()) != self.local.rtp.port().checked_add(1) {
+            line.attributes.push(Attribute::new("rtcp", self.local.rtcp.port()));
+        }
+    }
+
+    /// Writes a description: the version goes up by one if anything else changed (rule R43).
+    fn say(&mut self, media: Vec<MediaLine>) -> String {
+        let address = Connection::Ip(self.local.rtp.ip());
+        let version = self.said.as_ref().map_or(FIRST_VERSION, |s| s.origin.version);
+        let origin = Origin {
+            user: "-".to_owned(),
+            session: self.local.session,
+            version,
+            address: address.clone(),
+        };
+        let mut sdp = Sdp {
+            origin,
+            connection: Some(address),
+            attributes: Vec::new(),
+            media,
+        };
+        if self.said.as_ref().is_some_and(|said| *said != sdp) {
+            sdp.origin.version += 1;
+        }
+        let text = sdp.to_string();
+        self.said = Some(sdp);
+        text
+    }
+}
+
+const FIRST_VERSION: u64 = 1;
+
+/// What we send unless the peer asks for another (RFC 3551 section 4.2).
+const PTIME_MS: u8 = 20;
+/// The longest packets that we make and take.
+const MAX_PTIME_MS: u8 = 60;
+
+/// The packet length that the peer wants, as far as we have it: a multiple of 20 ms (rule R70: 30 becomes 20).
+fn ptime(line: &MediaLine) -> u8 {
+    let number = |name| line.attribute(name).and_then(|v| v.split('.').next()?.parse::<u32>().ok());
+    let wanted = number("ptime")
+        .unwrap_or(PTIME_MS.into())
+        .min(number("maxptime").unwrap_or(u32::MAX));
+    match wanted {
+        0..40 => 20,
+        40..60 => 40,
+        60.. => 60,
+    }
+}
+
+/// The first audio line that we can use. The error is that of the line that came nearest.
+fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr) -> Result<Theirs<'a>, Unacceptable> {
+    let audio = offer
+        .media
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.kind == "audio" && line.port != 0);
+    let mut why = Unacceptable::NoAudio;
+    for (index, _) in audio {
+        match usable(offer, index, codecs, family, from) {
+            Ok(theirs) => return Ok(theirs),
+            Err(flaw) => why = flaw,
+        }
+    }
+    Err(why)
+}
+
+fn usable<'a>(sdp: &'a Sdp, index: usize, codecs: &[Codec], family: IpAddr, from: IpAddr) -> Result<Theirs<'a>, Unacceptable> {
+    let line = sdp
+        .media
+        .get(index)
+        .filter(|l| l.kind == "audio" && l.port != 0)
+        .ok_or(Unacceptable::NoAudio)?;
+    // RTP/AVPF adds feedback that nobody has to send.
+    if !["RTP/AVP", "RTP/AVPF"].iter().any(|p| p.eq_ignore_ascii_case(&line.protocol)) {
+        return Err(Unacceptable::Protocol);
+    }
+    let formats = known(line);
+    if !formats.iter().any(|(_, f)| codecs.iter().any(|c| *f == Format::Voice(*c))) {
+        return Err(Unacceptable::NoCodec);
+    }
+    let ip = match line.connection.as_ref().or(sdp.connection.as_ref()) {
+        Some(Connection::Ip(ip)) => *ip,
+        // Nobody here looks names up: the signalling's source is the best guess, and latching corrects it (rule R61).
+        Some(Connection::Name(_)) => from,
+        None => return Err(BadSdp("no c= line").into()),
+    };
+    if ip.is_multicast() {
+        return Err(Unacceptable::Multicast);
+    }
+    if ip.is_ipv4() != family.is_ipv4() {
+        return Err(Unacceptable::Family);
+    }
+    let direction = direction(&line.attributes)
+        .or_else(|| direction(&sdp.attributes))
+        .unwrap_or(Direction::SendRecv);
+    Ok(Theirs {
+        index,
+        line,
+        formats,
+        ip,
+        direction,
+    })
+}
+
+/// Number and codec: what is in use already, if it is still offered, else the best of ours.
+fn choose(theirs: &Theirs<'_>, codecs: &[Codec], sticky: Option<Codec>) -> Result<(u8, Codec), Unacceptable> {
+    let offered = |codec: &Codec| {
+        theirs
+            .formats
+            .iter()
+            .find(|(_, f)| *f == Format::Voice(*codec))
+            .map(|(n, _)| (*n, *codec))
+    };
+    sticky.iter().chain(codecs).find_map(offered).ok_or(Unacceptable::NoCodec)
+}
+
+/// Key presses at the codec's clock (rule R70), else at any: many phones offer Opus with `telephone-event/8000` alone.
+fn keys_for(formats: &[(u8, Format)], codec: Codec) -> Option<(u8, Format)> {
+    let fitting = formats.iter().find(|(_, f)| *f == Format::Keys(clock(codec)));
+    fitting
+        .or_else(|| formats.iter().find(|(_, f)| matches!(f, Format::Keys(_))))
+        .copied()
+}
+
+fn direction(attributes: &[Attribute]) -> Option<Direction> {
+    DIRECTIONS.into_iter().find(|d| find(attributes, direction_name(*d)).is_some())
+}
+
+const DIRECTIONS: [Direction; 4] = [Direction::SendRecv, Direction::SendOnly, Direction::RecvOnly, Direction::Inactive];
+
+fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::SendRecv => "sendrecv",
+        Direction::SendOnly => "sendonly",
+        Direction::RecvOnly => "recvonly",
+        Direction::Inactive => "inactive",
+    }
+}
