@@ -46,34 +46,32 @@ impl Phone {
         let turn = self.jitter.turn();
         let (bytes, mask) = match turn {
             Turn::Play { .. } => self.jitter.store().front(),
-            Turn::Insert => (&[0; NARROW_FRAME], NOTHING),
-            Turn::Idle => return self.silent(gate),
+            Turn::Insert | Turn::Idle => (&[0; NARROW_FRAME], NOTHING),
         };
+        let was_open = gate.is_open();
         // Most legs of a large room are silent: they aren't even decoded.
-        let silent = !gate.is_open() && (mask == NOTHING || (mask == ALL && self.law.peak(bytes) < QUIET_PEAK));
+        let silent = match mask {
+            ALL => !was_open && self.law.peak(bytes) < QUIET_PEAK,
+            NOTHING => !was_open || turn == Turn::Idle,
+            _ => false,
+        };
         let mut pcm = [0; NARROW_FRAME];
         if !silent {
             self.law.decode(bytes, &mut pcm);
             self.conceal.mend(&mask, &mut pcm);
         }
-        if turn != Turn::Insert {
+        if matches!(turn, Turn::Play { .. }) {
             if mask != ALL {
                 self.jitter.count_concealed();
             }
             self.jitter.pass();
         }
-        if silent || !gate.hear(mean_square(&pcm)) {
-            return self.silent(gate);
-        }
-        filter.up(&mut self.tail, &pcm, out);
-        true
-    }
-
-    fn silent(&mut self, gate: &mut Gate) -> bool {
-        if gate.is_open() {
-            gate.hear(0);
+        let voice = gate.hear(if silent { 0 } else { mean_square(&pcm) }) && turn != Turn::Idle;
+        if voice {
+            filter.up(&mut self.tail, &pcm, out);
+        } else if was_open || !silent {
             self.forget();
         }
-        false
+        voice
     }
 }

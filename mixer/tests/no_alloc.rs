@@ -1,0 +1,193 @@
+//! Rule R71: the tick neither allocates nor frees, C included. Both doors to the heap are watched: Rust's global allocator, and the C
+//! library's functions themselves, which this binary defines in its stead.
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
+#![allow(unsafe_code, reason = "an allocator can't be watched in safe code")]
+
+mod common;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    ffi::c_void,
+    hint::black_box,
+};
+
+use common::{CODECS, Dice, Phone, RATES, Room, Says};
+use mixer::{Command, Leg};
+
+thread_local! {
+    /// Calls to the heap while the watch is on. Per thread, for the test harness has threads of its own.
+    static CALLS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    // A thread that is ending has no watch any more.
+    let _ = CALLS.try_with(|calls| calls.set(calls.get().map(|n| n + 1)));
+}
+
+/// How often the heap is called while something runs.
+fn heap_calls(run: impl FnOnce()) -> u64 {
+    CALLS.with(|calls| calls.set(Some(0)));
+    run();
+    CALLS.with(Cell::take).unwrap_or(0)
+}
+
+struct Watched;
+
+#[global_allocator]
+static WATCHED: Watched = Watched;
+
+// SAFETY: every call goes on to the system's allocator unchanged; counting touches no heap.
+unsafe impl GlobalAlloc for Watched {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller's promises are those that `System` asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+/// The C library's names, in front of the C library.
+mod c {
+    use super::{c_void, count};
+
+    unsafe extern "C" {
+        fn __libc_malloc(size: usize) -> *mut c_void;
+        fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+        fn __libc_realloc(pointer: *mut c_void, size: usize) -> *mut c_void;
+        fn __libc_free(pointer: *mut c_void);
+    }
+
+    // SAFETY (all four): same signature and meaning as the C library's function of that name, to which the call goes on.
+    #[unsafe(no_mangle)]
+    pub(crate) unsafe extern "C" fn malloc(size: usize) -> *mut c_void {
+        count();
+        unsafe { __libc_malloc(size) }
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn calloc(number: usize, size: usize) -> *mut c_void {
+        count();
+        unsafe { __libc_calloc(number, size) }
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn realloc(pointer: *mut c_void, size: usize) -> *mut c_void {
+        count();
+        unsafe { __libc_realloc(pointer, size) }
+    }
+
+    #[unsafe(no_mangle)]
+    pub(crate) unsafe extern "C" fn free(pointer: *mut c_void) {
+        count();
+        unsafe { __libc_free(pointer) }
+    }
+}
+
+#[test]
+fn the_watch_sees_rust_and_c() {
+    assert_eq!(heap_calls(|| ()), 0);
+    // Rust's allocator calls the C library: each is seen twice.
+    assert_eq!(heap_calls(|| drop(black_box(Box::new(1)))), 4);
+    unsafe extern "C" {
+        fn strdup(text: *const std::ffi::c_char) -> *mut std::ffi::c_char;
+    }
+    // SAFETY: `strdup` gets a terminated string; what it returns was made by malloc, and is freed once.
+    let c_alone = heap_calls(|| unsafe { c::free(black_box(strdup(c"text".as_ptr())).cast()) });
+    assert_eq!(c_alone, 2, "the C library's own calls are seen");
+    assert!(
+        heap_calls(|| drop(black_box(opusic_c::Encoder::new(
+            opusic_c::Channels::Mono,
+            opusic_c::SampleRate::Hz48000,
+            opusic_c::Application::Voip
+        )))) > 0
+    );
+}
+
+#[test]
+fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
+    for rate in RATES {
+        let mut dice = Dice(3);
+        let mut phones: Vec<Phone> = (0..9)
+            .map(|n| Phone::tone(n, CODECS[n as usize % 3], 300.0 + 70.0 * n as f64))
+            .collect();
+        phones[1].sends_ms = 10;
+        phones[2].sends_ms = 60;
+        phones[3].sends_ms = 30;
+        for (n, ptime_ms) in [(3, 40), (4, 60), (5, 40), (8, 60)] {
+            phones[n].settings.ptime_ms = ptime_ms;
+        }
+        phones[2].settings.dtx = true;
+        phones[0].settings.comfort_noise = true;
+        let mut room = Room::new(rate, phones);
+        let mut outputs = 0;
+        for turn in 0..200u64 {
+            if turn % 20 == 0 {
+                for phone in &mut room.phones {
+                    phone.says = if dice.below(2) == 0 {
+                        Says::Nothing
+                    } else {
+                        Says::Tone {
+                            hz: 440.0,
+                            amplitude: 18_000.0,
+                        }
+                    };
+                }
+                room.command(Command::Mute(Leg(dice.below(9)), dice.below(2) == 0));
+                room.command(Command::Send(Leg(dice.below(9)), dice.below(4) > 0));
+            }
+            let mut sent: Vec<_> = room
+                .phones
+                .iter_mut()
+                .flat_map(|phone| phone.packets().into_iter().map(|sent| (phone.leg, sent)))
+                .collect();
+            sent.retain(|_| dice.below(8) > 0);
+            sent.iter_mut().for_each(|(_, sent)| {
+                if dice.below(8) == 0 && !sent.payload.is_empty() {
+                    sent.payload[0] ^= 0x5a;
+                }
+            });
+            let mixer = &mut room.mixer;
+            let calls = heap_calls(|| {
+                for (leg, sent) in &sent {
+                    mixer.push(*leg, sent.packet());
+                }
+                if turn % 50 == 49 {
+                    mixer.skip(3);
+                }
+                mixer.tick();
+                mixer.outputs(|_, output| outputs += output.payload.len());
+                while mixer.poll_event().is_some() {}
+            });
+            assert_eq!(calls, 0, "{rate:?}, tick {turn}");
+        }
+        assert!(outputs > 100_000);
+    }
+}
+
+#[test]
+fn adding_and_removing_leave_the_heap_alone_too() {
+    let phone = Phone::tone(1, CODECS[2], 440.0);
+    let mut room = Room::new(RATES[1], vec![]);
+    let mut audio = Some(phone.audio(RATES[1]));
+    for _ in 0..5 {
+        let calls = heap_calls(|| {
+            let coming = audio.take().expect("it came back");
+            room.mixer.handle(Command::Add(Leg(1), coming)).expect("there is room");
+            room.mixer.tick();
+            audio = room.mixer.handle(Command::Remove(Leg(1))).expect("it is there");
+        });
+        assert_eq!(calls, 0);
+    }
+}
