@@ -312,7 +312,7 @@ const MAX_PTIME_MS: u8 = 60;
 fn ptime(line: &MediaLine) -> u8 {
     let number = |name| line.attribute(name).and_then(|v| v.split('.').next()?.parse::<u32>().ok());
     let wanted = number("ptime")
-        .unwrap_or(PTIME_MS.into())
+        .unwrap_or_else(|| PTIME_MS.into())
         .min(number("maxptime").unwrap_or(u32::MAX));
     match wanted {
         0..40 => 20,
