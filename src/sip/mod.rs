@@ -1,6 +1,13 @@
 //! The SIP core, sans-IO: messages, transactions, dialogs, calls, subscriptions, conference state.
 
 pub mod auth;
+mod call;
 pub mod conference;
+mod dialog;
+pub mod endpoint;
 pub mod msg;
 pub mod sdp;
+mod subscription;
+mod transaction;
+
+pub use endpoint::Endpoint;

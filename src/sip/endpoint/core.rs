@@ -1,0 +1,177 @@
+//! What calls and subscriptions share: transactions, dialogs, chance, the way out. It has no state of its own about either.
+
+use std::{collections::VecDeque, time::Instant};
+
+use super::{
+    EndpointConfig,
+    event::{ALLOW, Body, CommandError, Event, Presentation},
+    flow::{Flow, Target, Transport},
+};
+use crate::sip::{
+    dialog::{DialogNo, Dialogs},
+    msg::{Headers, Host, Method, Name, NameAddr, Request, Uri},
+    transaction::{ClientId, Clients, Dice, Outgoing, Owner, Reply, ServerId, Servers, Unsendable, Wire},
+};
+
+/// What calls and subscriptions work with.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) config: EndpointConfig,
+    pub(crate) dice: Dice,
+    pub(crate) wire: Wire,
+    pub(crate) servers: Servers,
+    pub(crate) clients: Clients,
+    pub(crate) dialogs: Dialogs,
+    /// Drained after each call of the endpoint, which adds a handful.
+    pub(crate) events: VecDeque<Event>,
+}
+
+impl Core {
+    pub(crate) fn new(config: EndpointConfig, seed: u64) -> Self {
+        Self {
+            dice: Dice::new(seed),
+            wire: Wire::new(config.limits),
+            servers: Servers::default(),
+            clients: Clients::new(config.listeners.clone()),
+            dialogs: Dialogs::default(),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// Answers a request; `false` if that comes too late.
+    pub(crate) fn respond(&mut self, now: Instant, server: ServerId, reply: Reply) -> bool {
+        self.servers.respond(now, &mut self.wire, server, reply)
+    }
+
+    /// Refuses a request for what it says, and counts that.
+    pub(crate) fn refuse(&mut self, now: Instant, server: ServerId, reply: Reply) {
+        self.wire.counters.refused += 1;
+        self.respond(now, server, reply);
+    }
+
+    /// Sends a request that has all headers but `Via`.
+    pub(crate) fn send(&mut self, now: Instant, owner: Owner, request: Request, target: Target) -> Result<ClientId, Unsendable> {
+        let outgoing = Outgoing { owner, request, target };
+        let sent = self.clients.send(now, &mut self.wire, &mut self.dice, outgoing);
+        self.wire.counters.unsendable += u64::from(sent.is_err());
+        sent
+    }
+
+    /// Sends a request inside a dialog, after `fill` has added to it.
+    pub(crate) fn send_in_dialog(
+        &mut self,
+        now: Instant,
+        owner: Owner,
+        dialog: DialogNo,
+        method: Method,
+        fill: impl FnOnce(&mut Request),
+    ) -> Result<ClientId, Unsendable> {
+        let dialog = self.dialogs.get_mut(dialog).ok_or(NO_DIALOG)?;
+        let target = dialog.hop(&self.clients)?;
+        let mut request = dialog.request(method);
+        fill(&mut request);
+        self.send(now, owner, request, target)
+    }
+
+    /// Acknowledges a 2xx to the INVITE of ours with this sequence number.
+    pub(crate) fn acknowledge(&mut self, invite: ClientId, dialog: DialogNo, cseq: u32) -> Result<(), Unsendable> {
+        let dialog = self.dialogs.get(dialog).ok_or(NO_DIALOG)?;
+        let target = dialog.hop(&self.clients)?;
+        let ack = dialog.ack(cseq);
+        self.clients.acknowledge(&mut self.wire, &mut self.dice, invite, ack, target)
+    }
+
+    /// Our Contact for a peer that is reached over `transport` from `local`.
+    pub(crate) fn contact(&self, way: Way, presentation: &Presentation) -> Result<NameAddr, Unsendable> {
+        let listener = self.clients.listener(way.transport, way.remote, Some(way.local));
+        let listener = listener.ok_or(Unsendable("we have no socket for its transport and address family"))?;
+        let host = Host::parse(&listener.host).map_err(|_| Unsendable("our own advertised address can't be read"))?;
+        let mut uri = Uri::sip(presentation.user.as_deref(), host, Some(listener.port));
+        if way.transport == Transport::Tcp
+            && let Some(sip) = uri.as_sip_mut()
+        {
+            sip.params.set("transport", Some(Transport::Tcp.as_param()));
+        }
+        let mut contact = NameAddr::new(uri);
+        if presentation.focus {
+            contact.params.set("isfocus", None);
+        }
+        Ok(contact)
+    }
+
+    /// What we can do: in answers to INVITE, UPDATE and OPTIONS (checklist M-1).
+    pub(crate) fn add_capabilities(&self, headers: &mut Headers) {
+        headers.push(Name::Allow, ALLOW);
+        headers.push(Name::Supported, SUPPORTED.join(", "));
+        headers.push(Name::Accept, self.config.accept.join(", "));
+        if !self.config.packages.is_empty() {
+            headers.push(Name::AllowEvents, self.config.packages.join(", "));
+        }
+    }
+}
+
+/// The way to a peer, as far as our Contact depends on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    transport: Transport,
+    local: std::net::SocketAddr,
+    remote: std::net::SocketAddr,
+}
+
+impl From<Flow> for Way {
+    fn from(flow: Flow) -> Self {
+        Self {
+            transport: flow.transport,
+            local: flow.local,
+            remote: flow.remote,
+        }
+    }
+}
+
+impl From<Target> for Way {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Flow(flow) => flow.into(),
+            Target::Connect { transport, local, remote } => Self { transport, local, remote },
+        }
+    }
+}
+
+/// Extensions that we know (RFC 4028).
+pub(crate) const SUPPORTED: &[&str] = &["timer"];
+
+const NO_DIALOG: Unsendable = Unsendable("its dialog is gone");
+
+impl From<Unsendable> for CommandError {
+    fn from(why: Unsendable) -> Self {
+        Self::Unreachable(why.0)
+    }
+}
+
+/// The body of a message, if there is one.
+pub(crate) fn body_of(headers: &Headers, bytes: &[u8]) -> Option<Body> {
+    if bytes.is_empty() {
+        return None;
+    }
+    let content_type = headers
+        .first(Name::ContentType)
+        .map(|v| String::from_utf8_lossy(v).into_owned())
+        .unwrap_or_default();
+    Some(Body {
+        content_type,
+        bytes: bytes.to_vec(),
+    })
+}
+
+/// The `Reason` header field as given (RFC 3326).
+pub(crate) fn reason_of(request: &Request) -> Option<String> {
+    request
+        .headers
+        .first(Name::Reason)
+        .map(|value| String::from_utf8_lossy(value).into_owned())
+}
