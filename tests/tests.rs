@@ -1,5 +1,11 @@
 //! The one integration binary; its modules are the rings of tests.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests may panic and tell")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests may panic, tell, and read the clock"
+)]
 
 mod interop;
 mod layers;
+mod licences;
