@@ -63,8 +63,9 @@ impl MucRoom {
             None => (None, view.nick.clone(), HistoryWish::default()),
         };
         let client = session.as_ref().map(|s| s.jid.clone());
-        let codes: &[u16] = if asked_nick == view.nick { &[] } else { &[status::NICK_CHANGED] };
-        self.occupants.insert(Shown::new(view, token, session));
+        let shown = Shown::new(view, token, session);
+        let codes: &[u16] = if asked_nick == shown.nick { &[] } else { &[status::NICK_CHANGED] };
+        self.occupants.insert(shown);
         match client {
             Some(client) => {
                 self.show_except(now, room, id, &client);

@@ -8,7 +8,7 @@ use rand::RngCore;
 
 use super::{
     MucRoom,
-    occupants::{MAX_SESSIONS, Session},
+    occupants::{MAX_SESSIONS, Session, on_the_wire},
     presence::{Sketch, sees_jids},
     refusal::failure,
     room::Inbound,
@@ -169,18 +169,20 @@ impl MucRoom {
 
     /// The room has changed a nick: shows it (section 7.6).
     pub(super) fn renamed(&mut self, now: Now, room: &Room, id: OccupantId, from: &str) {
-        let Some(view) = room.occupant(id) else { return };
+        let Some(nick) = room.occupant(id).map(|view| on_the_wire(&view.nick)) else {
+            return;
+        };
         let renaming = self.renaming.take().filter(|r| r.occupant == id);
         let Some(shown) = self.occupants.get_mut(id) else { return };
         let mut gone = Sketch::gone(shown, &[status::RENAMED]);
-        gone.nick = from.to_owned();
+        gone.nick = on_the_wire(from);
         gone.item.role = Some(shown.role);
-        gone.item.nick = Some(view.nick.clone());
-        shown.nick.clone_from(&view.nick);
+        gone.item.nick = Some(nick.clone());
+        shown.nick.clone_from(&nick);
         self.broadcast(room, id, &gone, &[]);
         let mut codes: &[u16] = &[];
         if let Some(renaming) = &renaming {
-            if renaming.asked_nick != view.nick {
+            if renaming.asked_nick != nick {
                 codes = &[status::NICK_CHANGED];
             }
             self.occupants.update(&renaming.client, renaming.payload.clone());

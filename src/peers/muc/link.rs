@@ -80,6 +80,7 @@ impl MucRoom {
         }
         room.report(now, Report::ChatLink(up));
         self.relay.clear();
+        self.settle_marks(room);
         self.link.up = up;
         self.link.asked.clear();
         self.link.to_ask.clear();

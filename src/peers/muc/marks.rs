@@ -59,7 +59,9 @@ pub(super) fn sent(now: Now, room: &Room, shown: &mut Shown) {
 impl MucRoom {
     /// A person's level of participation may have changed: sends their marks, or puts it off.
     pub(super) fn person_changed(&mut self, now: Now, room: &Room, person: PersonId) {
-        let Some(view) = room.person(person) else { return };
+        let Some(view) = room.person(person).filter(|_| self.link.is_up()) else {
+            return;
+        };
         let mark = of(&view);
         for shown in self.occupants.iter_mut().filter(|s| s.person == person) {
             shown.mark_due = (shown.mark.as_ref() != Some(&mark)).then(|| shown.marked_at.map_or(now.at, |at| at + PAUSE));
@@ -73,6 +75,14 @@ impl MucRoom {
         let due: Vec<_> = self.occupants.iter().filter(|s| is_due(s)).map(|s| s.id).collect();
         for id in due {
             self.show(now, room, id, |sketch| sketch, &[]);
+        }
+    }
+
+    /// Takes all marks as seen: after an outage every client is shown everybody (rule R30), and while it lasts nobody sees anything.
+    pub(super) fn settle_marks(&mut self, room: &Room) {
+        for shown in self.occupants.iter_mut() {
+            shown.mark = room.person(shown.person).map(|p| of(&p));
+            shown.mark_due = None;
         }
     }
 

@@ -25,16 +25,16 @@ impl MucRoom {
     /// A message that isn't an error.
     pub(super) fn message(&mut self, now: Now, room: &mut Room, inbound: Inbound, kind: MessageKind) {
         match (kind, inbound.nick.is_some()) {
-            (MessageKind::GroupChat, false) => self.to_everybody(now, room, inbound),
+            (MessageKind::GroupChat, false) => self.say_to_everybody(now, room, inbound),
             (MessageKind::GroupChat, true) => self.refuse(&inbound, DefinedCondition::BadRequest),
-            (MessageKind::Normal | MessageKind::Chat, true) => self.to_one(now, inbound),
-            (MessageKind::Normal | MessageKind::Chat, false) => self.to_room(now, room, inbound),
+            (MessageKind::Normal | MessageKind::Chat, true) => self.whisper(now, inbound),
+            (MessageKind::Normal | MessageKind::Chat, false) => self.take_room_message(now, room, inbound),
             // Alerts aren't for rooms, and errors were seen to before.
             (MessageKind::Headline | MessageKind::Error, _) => {}
         }
     }
 
-    fn to_everybody(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
+    fn say_to_everybody(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
         let Some(id) = inbound.sender else {
             let failure = if room.is_unconfigured() {
                 Refusal::NotConfigured
@@ -88,7 +88,7 @@ impl MucRoom {
     }
 
     /// A private message (section 7.5).
-    fn to_one(&mut self, now: Now, inbound: Inbound) {
+    fn whisper(&mut self, now: Now, inbound: Inbound) {
         let Some(sender) = inbound.sender.and_then(|id| self.occupants.get(id)) else {
             return self.refuse(&inbound, failure(Refusal::NotInRoom));
         };
@@ -114,7 +114,7 @@ impl MucRoom {
     }
 
     /// A message to the room itself: an invitation, its refusal, or a wish to speak.
-    fn to_room(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
+    fn take_room_message(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
         let invitations = Invitation::all(&inbound.stanza);
         if !invitations.is_empty() {
             return self.invitations(now, room, &inbound, invitations);

@@ -47,7 +47,7 @@ impl Shown {
     pub(super) fn new(view: OccupantView, token: String, session: Option<Session>) -> Self {
         Self {
             id: view.id,
-            nick: view.nick,
+            nick: on_the_wire(&view.nick),
             kind: view.kind,
             jid: view.jid,
             person: view.person,
@@ -73,6 +73,11 @@ impl Shown {
             None => self.jid.with_resource_str("phone").ok().map(Into::into),
         }
     }
+}
+
+/// A nick as servers write it (RFC 7622 section 3.4): the room's own masks, such as `+49…12`, are spelt otherwise there.
+pub(super) fn on_the_wire(nick: &str) -> String {
+    jid::ResourcePart::new(nick).map_or_else(|_| nick.to_owned(), |prepared| prepared.as_str().to_owned())
 }
 
 /// All nicks, in order of id.

@@ -1,6 +1,17 @@
 //! A room with its chat door, and people who send and receive. What they receive is told in one line a stanza.
 
+mod admin;
+mod disco;
+mod flood;
+mod invite;
+mod iq;
 mod join;
+mod link;
+mod marks;
+mod message;
+mod owner;
+mod phone;
+mod service;
 
 use std::{
     collections::BTreeMap,
@@ -327,7 +338,7 @@ fn user_x(stanza: &Element) -> String {
         text += &item.attr("nick").map(|n| format!(" -> {n}")).unwrap_or_default();
         let actor = item.get_child("actor", NS_USER);
         text += &actor
-            .and_then(|a| a.attr("nick").or(a.attr("jid")))
+            .and_then(|a| a.attr("nick").or_else(|| a.attr("jid")))
             .map(|a| format!(" by {a}"))
             .unwrap_or_default();
         text += &item
