@@ -71,10 +71,11 @@ impl Bench {
     }
 
     fn next_stanza(&mut self) -> Element {
-        match self.next() {
-            XmppInbound::Stanza(stanza) => stanza,
-            other => panic!("{other:?} instead of a stanza"),
-        }
+        let next = self.next();
+        let XmppInbound::Stanza(stanza) = next else {
+            panic!("{next:?} instead of a stanza")
+        };
+        stanza
     }
 
     fn send(&self, stanza: &Element) {

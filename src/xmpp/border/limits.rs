@@ -21,6 +21,9 @@ const MAX_NAMESPACES: usize = 256;
 /// Bytes of one stanza as sent. Prosody closes a component's stream over 512 KiB; escaping may make a stanza longer than it was when it came in.
 pub const MAX_SENT_BYTES: usize = 480 * 1024;
 
+/// Depth of one stanza as sent: what we received may be wrapped a few times before it is sent on.
+pub const MAX_SENT_DEPTH: usize = 2 * MAX_DEPTH;
+
 /// Bytes of a name or value that the lexer can hold, so that a value over [`MAX_TOKEN_BYTES`] costs its stanza only.
 /// Twice what Prosody lets through in one stanza.
 pub(crate) const MAX_RAW_TOKEN: usize = 1024 * 1024;

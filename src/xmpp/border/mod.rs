@@ -7,7 +7,7 @@ mod scope;
 
 pub use clean::clean;
 pub(crate) use clean::{Escape, escape};
-pub use limits::{Excess, MAX_DEPTH, MAX_ELEMENTS, MAX_SENT_BYTES, MAX_STANZA_BYTES, MAX_TOKEN_BYTES};
+pub use limits::{Excess, MAX_DEPTH, MAX_ELEMENTS, MAX_SENT_BYTES, MAX_SENT_DEPTH, MAX_STANZA_BYTES, MAX_TOKEN_BYTES};
 pub(crate) use limits::{MAX_RAW_TOKEN, MAX_SKIPPED_BYTES, MAX_SKIPPED_DEPTH, Meter};
 pub use scope::NS_COMPONENT;
 pub(crate) use scope::{Scope, Undeclared};

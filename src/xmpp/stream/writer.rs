@@ -4,7 +4,7 @@ use minidom::{Element, Node};
 use rxml::{Namespace, strings::validate_ncname};
 
 use crate::xmpp::{
-    border::{Escape, MAX_SENT_BYTES, escape},
+    border::{Escape, MAX_SENT_BYTES, MAX_SENT_DEPTH, escape},
     stanza,
 };
 
@@ -30,9 +30,6 @@ pub enum NotWritten {
     #[error("an element whose name is no XML name")]
     BadName,
 }
-
-/// What we received may be wrapped a few times before it is sent on.
-const MAX_SENT_DEPTH: usize = 2 * crate::xmpp::border::MAX_DEPTH;
 
 /// One stanza as it goes over the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
