@@ -8,6 +8,7 @@
 #![warn(missing_docs)]
 
 mod codec;
+mod coder;
 mod command;
 mod ear;
 mod event;
@@ -23,6 +24,7 @@ mod resample;
 mod settings;
 
 pub use codec::{Codec, CodecFailed};
+pub use coder::Coder;
 pub use command::{Command, Refused};
 pub use event::Event;
 pub use jitter::JitterStats;

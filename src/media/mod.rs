@@ -16,7 +16,10 @@ mod plane;
 mod ports;
 mod room;
 mod slab;
+pub mod softphone;
 mod sys;
+pub mod tone;
+pub mod wav;
 mod worker;
 
 #[cfg(test)]

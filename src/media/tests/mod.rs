@@ -20,6 +20,7 @@ use crate::{
     },
 };
 
+mod voice;
 mod wire;
 
 /// Everything here happens within a few ticks; only a machine at a standstill takes so long.

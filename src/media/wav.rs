@@ -1,0 +1,115 @@
+//! WAV files of one channel and 16 bits: all that recordings here need.
+
+/// Samples and their rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wav {
+    /// Samples a second.
+    pub rate: u32,
+    /// One channel.
+    pub samples: Vec<i16>,
+}
+
+/// Why bytes are no such file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadWav {
+    /// Not RIFF/WAVE, or cut short.
+    #[error("not a WAV file")]
+    NotWav,
+    /// Another encoding, or more channels.
+    #[error("not one channel of 16-bit PCM")]
+    Format,
+}
+
+const HEADER: usize = 44;
+const PCM: u16 = 1;
+
+impl Wav {
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let size = (self.samples.len() * 2) as u32;
+        let mut bytes = Vec::with_capacity(HEADER + size as usize);
+        bytes.extend(b"RIFF");
+        bytes.extend((size + HEADER as u32 - 8).to_le_bytes());
+        bytes.extend(b"WAVEfmt ");
+        bytes.extend(16u32.to_le_bytes());
+        bytes.extend(PCM.to_le_bytes());
+        bytes.extend(1u16.to_le_bytes());
+        bytes.extend(self.rate.to_le_bytes());
+        bytes.extend((self.rate * 2).to_le_bytes());
+        bytes.extend(2u16.to_le_bytes());
+        bytes.extend(16u16.to_le_bytes());
+        bytes.extend(b"data");
+        bytes.extend(size.to_le_bytes());
+        bytes.extend(self.samples.iter().flat_map(|s| s.to_le_bytes()));
+        bytes
+    }
+
+    /// Reads a file's bytes; chunks other than the format and the data are stepped over.
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadWav> {
+        let mut chunks = bytes
+            .strip_prefix(b"RIFF")
+            .and_then(|b| b.get(4..)?.strip_prefix(b"WAVE"))
+            .ok_or(BadWav::NotWav)?;
+        let mut rate = None;
+        loop {
+            let (head, rest) = chunks.split_first_chunk::<8>().ok_or(BadWav::NotWav)?;
+            let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+            match &head[..4] {
+                b"fmt " => rate = Some(format(rest.get(..size).ok_or(BadWav::NotWav)?)?),
+                b"data" => {
+                    let data = &rest[..size.min(rest.len())];
+                    let samples = data.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
+                    return Ok(Self {
+                        rate: rate.ok_or(BadWav::NotWav)?,
+                        samples,
+                    });
+                }
+                _ => {}
+            }
+            // Chunks begin at even places.
+            chunks = rest.get(size + size % 2..).ok_or(BadWav::NotWav)?;
+        }
+    }
+}
+
+/// Checks a format chunk, and gives the rate.
+fn format(chunk: &[u8]) -> Result<u32, BadWav> {
+    let chunk: &[u8; 16] = chunk.first_chunk().ok_or(BadWav::NotWav)?;
+    let half = |at: usize| u16::from_le_bytes([chunk[at], chunk[at + 1]]);
+    if (half(0), half(2), half(14)) != (PCM, 1, 16) {
+        return Err(BadWav::Format);
+    }
+    Ok(u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let wav = Wav {
+            rate: 48_000,
+            samples: vec![0, 1, -1, i16::MAX, i16::MIN],
+        };
+        assert_eq!(wav.to_bytes().len(), HEADER + 10);
+        assert_eq!(Wav::parse(&wav.to_bytes()), Ok(wav));
+    }
+
+    #[test]
+    fn other_chunks_are_stepped_over_and_other_formats_refused() {
+        let wav = Wav {
+            rate: 8000,
+            samples: vec![7; 4],
+        };
+        let plain = wav.to_bytes();
+        let with_list = [&plain[..12], b"LIST\x03\0\0\0abc\0", &plain[12..]].concat();
+        assert_eq!(Wav::parse(&with_list), Ok(wav));
+        let mut stereo = plain.clone();
+        stereo[22] = 2;
+        assert_eq!(Wav::parse(&stereo), Err(BadWav::Format));
+        assert_eq!(Wav::parse(&plain[..30]), Err(BadWav::NotWav));
+        assert_eq!(Wav::parse(b"RIFX"), Err(BadWav::NotWav));
+        assert_eq!(Wav::parse(&[plain[..16].to_vec(), vec![0xff; 4]].concat()), Err(BadWav::NotWav));
+    }
+}
