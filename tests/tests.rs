@@ -9,3 +9,4 @@
 mod interop;
 mod layers;
 mod licences;
+mod rfc;

@@ -60,11 +60,23 @@ impl Params {
     pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, &'static str> {
         let mut params = Self::default();
         while cursor.eat(b';') {
-            let name = cursor.token().ok_or("a parameter without a name")?.to_owned();
-            let value = if cursor.eat(b'=') { Some(read_value(cursor)?) } else { None };
-            params.0.push((name, value));
+            params.read_one(cursor)?;
         }
         Ok(params)
+    }
+
+    /// Reads parameters of a header up to the first that is broken.
+    pub(crate) fn read_start(cursor: &mut Cursor<'_>) -> Self {
+        let mut params = Self::default();
+        while cursor.eat(b';') && params.read_one(cursor).is_ok() {}
+        params
+    }
+
+    fn read_one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), &'static str> {
+        let name = cursor.token().ok_or("a parameter without a name")?.to_owned();
+        let value = if cursor.eat(b'=') { Some(read_value(cursor)?) } else { None };
+        self.0.push((name, value));
+        Ok(())
     }
 
     /// Reads `name=value` pieces of a URI, whose values have other characters than those of headers.

@@ -7,6 +7,7 @@ use super::{
     message::{Message, Request, Response, reason_phrase},
     method::Method,
     name::Name,
+    typed::Via,
     uri::{BadUri, Uri},
 };
 
@@ -293,7 +294,7 @@ fn salvage(head: &[u8], why: &Why) -> Option<Response> {
     for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
         headers.copy(name, &found);
     }
-    headers.top_via().ok()?;
+    repair_via(&mut headers)?;
     let status = why.status();
     // The sender, or whoever reads its trace, learns which part is wrong (RFC 3261 section 21.4.1).
     let reason = if status == 400 {
@@ -307,6 +308,16 @@ fn salvage(head: &[u8], why: &Why) -> Option<Response> {
         headers,
         body: Vec::new(),
     })
+}
+
+/// Makes the topmost `Via` one that an answer can be sent by: what can't be read of its parameters is left out.
+fn repair_via(headers: &mut Headers) -> Option<()> {
+    if headers.top_via().is_err() {
+        let via = Via::read_start(headers.first(Name::Via)?)?;
+        headers.remove(Name::Via);
+        headers.insert_front(Name::Via, via);
+    }
+    Some(())
 }
 
 /// Every header field of a head that can be read.

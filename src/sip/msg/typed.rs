@@ -136,6 +136,20 @@ impl Via {
     }
 
     pub(crate) fn read(c: &mut Cursor<'_>) -> Result<Self, Flaw> {
+        let mut via = Self::read_hop(c)?;
+        via.params = Params::read(c)?;
+        Ok(via)
+    }
+
+    /// The topmost hop of a value that is broken behind it: with the parameters up to the first that can't be read.
+    pub(crate) fn read_start(value: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor::new(value);
+        let mut via = Self::read_hop(&mut cursor).ok()?;
+        via.params = Params::read_start(&mut cursor);
+        Some(via)
+    }
+
+    fn read_hop(c: &mut Cursor<'_>) -> Result<Self, Flaw> {
         c.skip_space();
         let name = c.token().ok_or("no protocol")?;
         if !c.eat(b'/') {
@@ -161,7 +175,7 @@ impl Via {
             transport,
             host,
             port,
-            params: Params::read(c)?,
+            params: Params::default(),
         })
     }
 }
