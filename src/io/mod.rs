@@ -1,4 +1,5 @@
 //! Sockets, the database, signals: everything that waits.
 
+pub mod sip;
 pub mod store;
 pub mod xmpp;

@@ -1,0 +1,181 @@
+//! The table of open connections: who is connected, how much waits for each, and the limits.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{SipSocketCounters, stream};
+use crate::sip::endpoint::{ConnectionId, Flow, Inbound, Transport};
+
+/// Connections in all: each costs two file descriptors' worth of kernel buffers and some 20 KiB of ours.
+const MAX_CONNECTIONS: usize = 4_096;
+/// Connections from one address: an office behind one NAT.
+const MAX_PER_SOURCE: usize = 512;
+/// Bytes that may wait for one peer: four of the longest messages. A peer that is further behind is cut.
+const MAX_WAITING: usize = 256 * 1024;
+/// Messages that may wait for one peer, whatever their length.
+const MAX_WAITING_MESSAGES: usize = 512;
+
+const _: () = {
+    // What slow readers can make us keep, all together.
+    assert!(MAX_CONNECTIONS * MAX_WAITING <= 1 << 30);
+};
+
+/// What is to be written, and how much of it there is.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) queue: mpsc::Receiver<Vec<u8>>,
+    pub(super) bytes: Arc<AtomicUsize>,
+    /// Resolves when the connection is to be cut.
+    pub(super) cut: oneshot::Receiver<()>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    remote: SocketAddr,
+    queue: mpsc::Sender<Vec<u8>>,
+    bytes: Arc<AtomicUsize>,
+    /// Cuts the connection when dropped.
+    _cut: oneshot::Sender<()>,
+}
+
+impl Handle {
+    /// Whether there was room.
+    fn push(&self, message: Vec<u8>) -> bool {
+        let length = message.len();
+        if self.bytes.fetch_add(length, Ordering::Relaxed) + length > MAX_WAITING {
+            return false;
+        }
+        self.queue.try_send(message).is_ok()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    by_id: BTreeMap<ConnectionId, Handle>,
+    by_remote: BTreeMap<SocketAddr, ConnectionId>,
+    per_source: BTreeMap<IpAddr, usize>,
+}
+
+impl Table {
+    fn remove(&mut self, id: ConnectionId) -> Option<Handle> {
+        let handle = self.by_id.remove(&id)?;
+        if self.by_remote.get(&handle.remote) == Some(&id) {
+            self.by_remote.remove(&handle.remote);
+        }
+        let source = handle.remote.ip();
+        if let Some(count) = self.per_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_source.remove(&source);
+            }
+        }
+        Some(handle)
+    }
+}
+
+/// All open connections. The lock is held for a lookup at a time, never across a wait.
+#[derive(Debug, Clone)]
+pub(super) struct Connections {
+    table: Arc<Mutex<Table>>,
+    pub(super) inbound: mpsc::Sender<Inbound>,
+    pub(super) counters: Arc<SipSocketCounters>,
+}
+
+impl Connections {
+    pub(super) fn new(inbound: mpsc::Sender<Inbound>, counters: Arc<SipSocketCounters>) -> Self {
+        Self {
+            table: Arc::default(),
+            inbound,
+            counters,
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Table) -> T) -> T {
+        // Nothing inside can panic half-way through a change.
+        act(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes a connection, if there is room for it.
+    pub(super) fn open(&self, local: SocketAddr, remote: SocketAddr) -> Option<(Flow, Waiting)> {
+        let opened = self.with(|table| {
+            let from_there = table.per_source.get(&remote.ip()).copied().unwrap_or_default();
+            if table.by_id.len() >= MAX_CONNECTIONS || from_there >= MAX_PER_SOURCE {
+                return None;
+            }
+            table.next += 1;
+            let id = ConnectionId(table.next);
+            let (queue, waiting) = mpsc::channel(MAX_WAITING_MESSAGES);
+            let (cut, cut_off) = oneshot::channel();
+            let bytes = Arc::new(AtomicUsize::new(0));
+            table.by_id.insert(
+                id,
+                Handle {
+                    remote,
+                    queue,
+                    bytes: Arc::clone(&bytes),
+                    _cut: cut,
+                },
+            );
+            table.by_remote.insert(remote, id);
+            *table.per_source.entry(remote.ip()).or_default() += 1;
+            let flow = Flow {
+                transport: Transport::Tcp,
+                local,
+                remote,
+                connection: Some(id),
+            };
+            Some((
+                flow,
+                Waiting {
+                    queue: waiting,
+                    bytes,
+                    cut: cut_off,
+                },
+            ))
+        });
+        if opened.is_none() {
+            SipSocketCounters::count(&self.counters.connections_refused);
+        }
+        opened
+    }
+
+    /// Forgets a connection, which cuts it.
+    pub(super) fn close(&self, id: ConnectionId) {
+        drop(self.with(|table| table.remove(id)));
+    }
+
+    pub(super) fn close_all(&self) {
+        drop(self.with(std::mem::take));
+    }
+
+    /// Queues a message; `false` if there is no such connection, or it had to be cut.
+    pub(super) fn send(&self, id: ConnectionId, message: Vec<u8>) -> bool {
+        let sent = self.with(|table| table.by_id.get(&id).map(|handle| handle.push(message)));
+        if sent == Some(false) {
+            SipSocketCounters::count(&self.counters.connections_cut);
+            self.close(id);
+        }
+        sent == Some(true)
+    }
+
+    /// Queues a message for the connection to this address, or begins to connect; `false` if that can't be.
+    pub(super) fn connect(&self, local: SocketAddr, remote: SocketAddr, message: Vec<u8>) -> bool {
+        if let Some(id) = self.with(|table| table.by_remote.get(&remote).copied()) {
+            return self.send(id, message);
+        }
+        let Some((flow, waiting)) = self.open(local, remote) else {
+            return false;
+        };
+        tokio::spawn(stream::dial(flow, waiting, self.clone()));
+        flow.connection.is_some_and(|id| self.send(id, message))
+    }
+}

@@ -1,0 +1,160 @@
+//! SIP's sockets: UDP and TCP, in and out. Moves bytes and cuts streams into messages; knows no transaction.
+//!
+//! Towards the SIP task there is one bounded channel: who writes to it waits, so that a flood stays with its sender. Away from the SIP task nothing
+//! ever waits: a datagram that the kernel won't take is lost, a connection that doesn't keep up is cut.
+
+mod connections;
+mod stream;
+mod udp;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::{sync::mpsc, task::JoinSet};
+
+use self::{connections::Connections, udp::UdpPort};
+use crate::sip::endpoint::{Inbound, Target, Transmit, Transport};
+
+/// Messages that wait for the SIP task. It handles some 50,000 a second, so these are some 20 ms of work; beyond that senders wait.
+const INBOUND_QUEUE: usize = 1_024;
+
+/// Numbers since the start.
+#[derive(Debug, Default)]
+pub struct SipSocketCounters {
+    /// Datagrams that the kernel didn't take.
+    pub datagrams_dropped: AtomicU64,
+    /// Messages for connections that are gone.
+    pub messages_dropped: AtomicU64,
+    /// Connections refused because there were too many, in all or from one address.
+    pub connections_refused: AtomicU64,
+    /// Connections cut because the peer didn't read what we wrote.
+    pub connections_cut: AtomicU64,
+    /// Connections closed because they said nothing, or nothing to the end, for too long.
+    pub connections_idle: AtomicU64,
+}
+
+impl SipSocketCounters {
+    fn count(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All sockets of SIP. Dropped, it closes them.
+#[derive(Debug)]
+pub struct SipTransport {
+    ports: Vec<UdpPort>,
+    listening: Vec<(Transport, SocketAddr)>,
+    connections: Connections,
+    inbound: mpsc::Sender<Inbound>,
+    counters: Arc<SipSocketCounters>,
+    /// Receivers and acceptors: ended with us.
+    _tasks: JoinSet<()>,
+}
+
+impl SipTransport {
+    /// Opens all sockets, and reports what comes on them; to be called inside of a tokio runtime. Port 0 takes any: see [`listening`](Self::listening).
+    pub fn bind(listen: &[(Transport, SocketAddr)]) -> io::Result<(Self, mpsc::Receiver<Inbound>)> {
+        let (inbound, received) = mpsc::channel(INBOUND_QUEUE);
+        let counters = Arc::new(SipSocketCounters::default());
+        let connections = Connections::new(inbound.clone(), Arc::clone(&counters));
+        let mut tasks = JoinSet::new();
+        let mut ports = Vec::new();
+        let mut listening = Vec::new();
+        for (transport, address) in listen {
+            match transport {
+                Transport::Udp => {
+                    let port = UdpPort::bind(*address)?;
+                    listening.push((Transport::Udp, port.local()));
+                    tasks.spawn(port.clone().receive(inbound.clone()));
+                    ports.push(port);
+                }
+                Transport::Tcp => {
+                    let listener = stream::listen(*address)?;
+                    let local = listener.local_addr()?;
+                    listening.push((Transport::Tcp, local));
+                    tasks.spawn(stream::accept(listener, local, connections.clone()));
+                }
+            }
+        }
+        let transport = Self {
+            ports,
+            listening,
+            connections,
+            inbound,
+            counters,
+            _tasks: tasks,
+        };
+        Ok((transport, received))
+    }
+
+    /// The addresses as bound, in the order asked for: the `local` of flows.
+    pub fn listening(&self) -> &[(Transport, SocketAddr)] {
+        &self.listening
+    }
+
+    /// Numbers since the start.
+    pub fn counters(&self) -> &SipSocketCounters {
+        &self.counters
+    }
+
+    /// Sends, or begins to; never waits. What can't be delivered is reported as [`Inbound::Unreachable`] or [`Inbound::FlowLost`] where that is
+    /// known.
+    pub fn send(&self, transmit: Transmit) {
+        let Transmit { target, bytes } = transmit;
+        match target {
+            Target::Flow(flow) if flow.transport == Transport::Udp => {
+                let port = self.ports.iter().find(|port| port.local() == flow.local);
+                match port.map(|port| port.send(flow.remote, &bytes)) {
+                    Some(Ok(())) => {}
+                    Some(Err(e)) if e.kind() == io::ErrorKind::WouldBlock => SipSocketCounters::count(&self.counters.datagrams_dropped),
+                    // No route, or too long: it won't get better by waiting.
+                    Some(Err(_)) | None => {
+                        SipSocketCounters::count(&self.counters.datagrams_dropped);
+                        self.report(Inbound::Unreachable(target));
+                    }
+                }
+            }
+            Target::Flow(flow) => {
+                if !flow.connection.is_some_and(|id| self.connections.send(id, bytes)) {
+                    SipSocketCounters::count(&self.counters.messages_dropped);
+                }
+            }
+            Target::Connect {
+                transport: Transport::Tcp,
+                local,
+                remote,
+            } => {
+                if !self.connections.connect(local, remote, bytes) {
+                    SipSocketCounters::count(&self.counters.messages_dropped);
+                    self.report(Inbound::Unreachable(target));
+                }
+            }
+            // There is nothing to connect.
+            Target::Connect {
+                transport: Transport::Udp, ..
+            } => self.report(Inbound::Unreachable(target)),
+        }
+    }
+
+    /// We are called by the task that empties this channel, so we can't wait for it: when it is full, the transaction's own timer has to tell.
+    fn report(&self, inbound: Inbound) {
+        if self.inbound.try_send(inbound).is_err() {
+            SipSocketCounters::count(&self.counters.messages_dropped);
+        }
+    }
+}
+
+impl Drop for SipTransport {
+    fn drop(&mut self) {
+        self.connections.close_all();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+//! TCP connections of SIP: one task each, which reads, writes, and ends when either is over.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpSocket, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::{sleep, timeout},
+};
+
+use super::{
+    SipSocketCounters,
+    connections::{Connections, Waiting},
+    udp::mark,
+};
+use crate::sip::{
+    endpoint::{Flow, Inbound, Target, Transport},
+    msg::{FramingLost, StreamDecoder, StreamItem},
+};
+
+/// How long a connection may take to come about (rule R42).
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// How long a connection may take to say its first message, and any message to come to its end.
+const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a connection may be silent: longer than the longest subscription, so that its refresh still finds it.
+const IDLE_LIMIT: Duration = Duration::from_secs(65 * 60);
+/// How long one write may take before the peer counts as gone.
+const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// How long we go on writing after a stream that can't be read on, so that the 400 gets out.
+const LINGER: Duration = Duration::from_secs(1);
+/// When the kernel begins to ask a silent peer whether it lives.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+/// How long the acceptor rests when the process is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// One read: a few messages.
+const READ: usize = 8 * 1024;
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 512;
+
+/// Opens a listening socket.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    mark(&socket, address)?;
+    // A restart must not wait for the last run's connections to time out.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Accepts until it is aborted.
+pub(super) async fn accept(listener: TcpListener, local: SocketAddr, connections: Connections) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                // Without room the stream is dropped, which closes it.
+                if let Some((flow, waiting)) = connections.open(local, remote) {
+                    tokio::spawn(serve(stream, flow, waiting, connections.clone()));
+                }
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+/// Connects, then serves.
+pub(super) async fn dial(flow: Flow, waiting: Waiting, connections: Connections) {
+    match timeout(CONNECT_LIMIT, connect(flow)).await {
+        Ok(Ok(stream)) => serve(stream, flow, waiting, connections).await,
+        Ok(Err(_)) | Err(_) => {
+            if let Some(id) = flow.connection {
+                connections.close(id);
+            }
+            let target = Target::Connect {
+                transport: Transport::Tcp,
+                local: flow.local,
+                remote: flow.remote,
+            };
+            // Fails only when the SIP task is gone.
+            let _ = connections.inbound.send(Inbound::Unreachable(target)).await;
+        }
+    }
+}
+
+async fn connect(flow: Flow) -> io::Result<TcpStream> {
+    let socket = if flow.remote.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    if !flow.local.ip().is_unspecified() {
+        socket.bind(SocketAddr::new(flow.local.ip(), 0))?;
+    }
+    socket.connect(flow.remote).await
+}
+
+/// Runs one connection until it ends, and says so.
+async fn serve(stream: TcpStream, flow: Flow, waiting: Waiting, connections: Connections) {
+    tune(&stream);
+    let (reader, writer) = stream.into_split();
+    let Waiting { queue, bytes, cut } = waiting;
+    tokio::select! {
+        () = read(reader, flow, &connections) => {}
+        () = write(writer, queue, &bytes) => {}
+        // Resolves with an error when the table forgets us: that is the signal.
+        _ = cut => {}
+    }
+    if let Some(id) = flow.connection {
+        connections.close(id);
+    }
+    // Fails only when the SIP task is gone.
+    let _ = connections.inbound.send(Inbound::FlowLost(flow)).await;
+}
+
+/// What can be refused without harm.
+fn tune(stream: &TcpStream) {
+    let _ = stream.set_nodelay(true);
+    let socket = SockRef::from(stream);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE));
+    let _ = socket.set_tcp_user_timeout(Some(WRITE_LIMIT));
+}
+
+async fn read(mut reader: OwnedReadHalf, flow: Flow, connections: &Connections) {
+    let mut decoder = StreamDecoder::new();
+    let mut buffer = vec![0; READ];
+    let mut spoken = false;
+    // When the message under way has to be there.
+    let mut due = Instant::now() + MESSAGE_LIMIT;
+    loop {
+        let limit = if spoken && decoder.pending() == 0 {
+            IDLE_LIMIT
+        } else {
+            due.saturating_duration_since(Instant::now())
+        };
+        let length = match timeout(limit, reader.read(&mut buffer)).await {
+            Ok(Ok(0) | Err(_)) => return,
+            Ok(Ok(length)) => length,
+            Err(_) => {
+                SipSocketCounters::count(&connections.counters.connections_idle);
+                return;
+            }
+        };
+        if decoder.pending() == 0 && spoken {
+            due = Instant::now() + MESSAGE_LIMIT;
+        }
+        decoder.push(&buffer[..length]);
+        while let Some(item) = decoder.next() {
+            spoken = true;
+            due = Instant::now() + MESSAGE_LIMIT;
+            let message = match item {
+                Ok(StreamItem::Message(message)) => Ok(message),
+                Ok(StreamItem::Malformed(malformed)) => Err(malformed),
+                Ok(StreamItem::KeepAlive) => {
+                    // RFC 5626 section 4.4.1; who asks faster than they read is cut like anybody else.
+                    if let Some(id) = flow.connection {
+                        connections.send(id, b"\r\n".to_vec());
+                    }
+                    continue;
+                }
+                Err(FramingLost(malformed)) => {
+                    let _ = connections
+                        .inbound
+                        .send(Inbound::Message {
+                            flow,
+                            message: Err(malformed),
+                        })
+                        .await;
+                    sleep(LINGER).await;
+                    return;
+                }
+            };
+            // While we wait, nothing is read: the flood stays in the peer's own send buffer.
+            if connections.inbound.send(Inbound::Message { flow, message }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn write(mut writer: OwnedWriteHalf, mut queue: tokio::sync::mpsc::Receiver<Vec<u8>>, bytes: &std::sync::atomic::AtomicUsize) {
+    while let Some(message) = queue.recv().await {
+        match timeout(WRITE_LIMIT, writer.write_all(&message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+        bytes.fetch_sub(message.len(), Ordering::Relaxed);
+    }
+}
