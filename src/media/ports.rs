@@ -41,7 +41,7 @@ pub(super) struct Pair {
 }
 
 /// Which pair of ports a leg holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Slot {
     interface: usize,
     pair: usize,

@@ -7,11 +7,11 @@ use mixer::{CodecFailed, Command, Event, Leg as Number, LegAudio, Mixer, Rate, R
 use super::{batch::Outbox, leg::Leg, order::RoomKey, pace::PHASES, slab::Slab};
 use crate::model::RoomName;
 
-/// Legs that one room's mixer holds.
-pub(super) const ROOM_LEGS: usize = 1024;
+/// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
+const ROOM_LEGS: usize = 2000;
 
-/// Legs of one thread that wait in its vestibule at one time.
-pub(super) const VESTIBULE_LEGS: usize = 1024;
+/// Legs of one thread that wait in its vestibule at one time: as many as a mixer can hold.
+const VESTIBULE_LEGS: usize = 10_000;
 
 /// The rate of vestibules: that of most rooms, so that few legs need other codecs on entering.
 pub(super) const VESTIBULE_RATE: Rate = Rate::Wide;

@@ -184,6 +184,63 @@ pub(super) fn number(fd: &impl AsFd) -> RawFd {
     fd.as_fd().as_raw_fd()
 }
 
+/// Counts what a thread allocates and frees, for the test of rule R71.
+#[cfg(test)]
+pub(super) mod memory {
+    use std::{
+        alloc::{GlobalAlloc, Layout, System},
+        cell::Cell,
+    };
+
+    struct Counting;
+
+    #[global_allocator]
+    static COUNTING: Counting = Counting;
+
+    thread_local! {
+        static CALLS: Cell<u64> = const { Cell::new(0) };
+    }
+
+    fn count() {
+        // Fails only while the thread ends.
+        let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+    }
+
+    // SAFETY: everything is passed to the system's allocator unchanged; counting touches no memory of its own.
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            count();
+            // SAFETY: the caller's promises are passed on.
+            unsafe { System.alloc(layout) }
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            count();
+            // SAFETY: the caller's promises are passed on.
+            unsafe { System.alloc_zeroed(layout) }
+        }
+
+        unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            count();
+            // SAFETY: the caller's promises are passed on.
+            unsafe { System.realloc(ptr, layout, size) }
+        }
+
+        unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+            count();
+            // SAFETY: the caller's promises are passed on.
+            unsafe { System.dealloc(ptr, layout) }
+        }
+    }
+
+    /// How often this thread allocates or frees in `body`.
+    pub(in crate::media) fn calls(body: impl FnOnce()) -> u64 {
+        let before = CALLS.get();
+        body();
+        CALLS.get() - before
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

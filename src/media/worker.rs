@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, mpsc},
     time::Instant,
@@ -113,17 +114,16 @@ impl Worker {
             // An interrupted wait is one in which nothing was ready.
             let ready = self.epoll.wait().unwrap_or(0);
             let now = Instant::now();
-            let (mut woken, mut ticked) = (false, false);
+            let is_ready = |token| (0..ready).any(|i| self.epoll.token(i) == token);
+            let (woken, ticked) = (is_ready(WAKE), is_ready(TICK));
+            let slots = if ticked { self.keep_pace() } else { 0..0 };
             for i in 0..ready {
                 match self.epoll.token(i) {
-                    WAKE => woken = true,
-                    TICK => ticked = true,
+                    WAKE | TICK => {}
                     socket => self.read(now, socket),
                 }
             }
-            if ticked {
-                self.tick(now);
-            }
+            self.tick(now, slots);
             if woken {
                 self.wake.clear();
                 if self.carry_out(now) {
@@ -135,7 +135,7 @@ impl Worker {
     }
 
     /// Reads one socket, up to its budget.
-    fn read(&mut self, now: Instant, token: u64) {
+    pub(super) fn read(&mut self, now: Instant, token: u64) {
         let index = (token >> 1) as usize;
         let Self {
             legs, rooms, inbox, clock, ..
@@ -164,15 +164,21 @@ impl Worker {
         }
     }
 
-    /// Runs what is due.
-    fn tick(&mut self, now: Instant) {
+    /// Finds which phases are due, and leaves out those that come too late (rule R68): before packets that came meanwhile are read, so
+    /// that jitter buffers drop the time that passed and nothing newer.
+    fn keep_pace(&mut self) -> Range<u64> {
         let due = self.pace.handle(self.ticker.elapsed());
         add(&self.counters.late, due.late.into());
         add(&self.counters.skipped, due.skip.into());
         if due.skip > 0 {
             self.rooms.iter_mut().flatten().for_each(|room| room.skip(due.skip));
         }
-        for slot in due.slots {
+        due.slots
+    }
+
+    /// Runs the phases that are due.
+    pub(super) fn tick(&mut self, now: Instant, slots: Range<u64>) {
+        for slot in slots {
             for index in 0..self.rooms.len() {
                 if self.rooms[index].as_ref().is_some_and(|room| room.is_due(slot)) {
                     self.tick_room(now, index);

@@ -1,7 +1,7 @@
 //! The whole media plane over loopback sockets.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,7 @@ use crate::{
     },
 };
 
+mod hot;
 mod voice;
 mod wire;
 
@@ -37,13 +38,11 @@ struct World {
 impl World {
     fn new(threads: usize) -> Self {
         let (sender, reports) = channel(256);
-        let interface = Interface {
-            listen: Ipv4Addr::LOCALHOST.into(),
-            advertise: None,
-        };
+        let interface = |listen| Interface { listen, advertise: None };
+        let interfaces = vec![interface(Ipv4Addr::LOCALHOST.into()), interface(Ipv6Addr::LOCALHOST.into())];
         let config = PlaneConfig {
             threads,
-            ..PlaneConfig::new(vec![interface], std::process::id().into())
+            ..PlaneConfig::new(interfaces, std::process::id().into())
         };
         Self {
             plane: Plane::start(config, sender).expect("threads start"),
@@ -55,14 +54,13 @@ impl World {
 
     /// Opens a leg whose peer is on loopback.
     fn open(&mut self) -> (LegId, OpenLeg) {
+        self.open_towards(Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn open_towards(&mut self, peer: IpAddr) -> (LegId, OpenLeg) {
         self.legs += 1;
         let leg = LegId(self.legs);
-        (
-            leg,
-            self.plane
-                .open(leg, Correlation(self.legs), Ipv4Addr::LOCALHOST.into())
-                .expect("a pair of ports"),
-        )
+        (leg, self.plane.open(leg, Correlation(self.legs), peer).expect("a pair of ports"))
     }
 
     fn place(&mut self, leg: LegId, room: &str, rate: u32) {

@@ -15,8 +15,8 @@ impl Wire {
         // Two ports side by side.
         let (rtp, rtcp) = (0..100)
             .find_map(|_| {
-                let rtp = bind(Ipv4Addr::LOCALHOST.into(), 0)?;
-                let rtcp = bind(Ipv4Addr::LOCALHOST.into(), rtp.local_addr().ok()?.port().checked_add(1)?)?;
+                let rtp = bind(to.rtp.ip(), 0)?;
+                let rtcp = bind(to.rtp.ip(), rtp.local_addr().ok()?.port().checked_add(1)?)?;
                 Some((rtp, rtcp))
             })
             .expect("two ports side by side");
@@ -97,6 +97,21 @@ fn r60_a_leg_in_the_vestibule_gets_silence_from_its_own_ssrc() {
     assert!(headers[0].marker);
     assert_eq!((headers[0].ssrc, headers[0].payload_type), (wire.to.ssrc, 0));
     assert_unbroken(&headers, 10);
+}
+
+#[test]
+fn r46_a_leg_to_an_ipv6_peer_has_an_ipv6_address() {
+    let mut world = World::new(1);
+    let (leg, open) = world.open_towards(Ipv6Addr::LOCALHOST.into());
+    assert_eq!(
+        (open.rtp.ip(), open.rtcp.port()),
+        (IpAddr::from(Ipv6Addr::LOCALHOST), open.rtp.port() + 1)
+    );
+    let mut wire = Wire::new(open);
+    world.plane.order(MediaOrder::Configure(leg, Box::new(wire.media())));
+    wire.take(2);
+    wire.send(101, 800, &[1, 10, 0, 160]);
+    world.expect("a key", |r| *r == MediaReport::Digit(leg, '1'));
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(super) enum Where {
 
 impl Worker {
     /// Carries out all orders that have come; `true` if the last one was to stop.
-    pub(super) fn carry_out(&mut self, now: Instant) -> bool {
+    pub(in crate::media) fn carry_out(&mut self, now: Instant) -> bool {
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Open(leg) => self.arrive(now, leg),

@@ -1,0 +1,218 @@
+//! The hot path: what a media thread does for every packet and every tick.
+
+use std::sync::{Arc, mpsc};
+
+use mixer::{LegAudio, LegSettings, Rate};
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{
+    super::{
+        batch::Outbox,
+        counters::Counters,
+        leg::{Leg, NewLeg, Sockets},
+        order::{LegOrder, Line, Order, RoomKey, Spot},
+        pace::{PHASE, PHASES},
+        ports::{Ports, Slot},
+        room::Room,
+        sys::{Epoll, Ticker, Wake, memory},
+        worker::{Setup, Worker},
+    },
+    *,
+};
+use crate::rtp::{Sender, rtcp::NtpClock};
+
+#[test]
+fn r71_neither_reading_nor_ticking_allocates_or_frees() {
+    let wake = Arc::new(Wake::new().expect("eventfd"));
+    let (line, orders) = Line::new(Arc::clone(&wake));
+    let (tasks, _clerk) = mpsc::channel();
+    let (reports, _told) = channel(16);
+    let mut worker = Worker::new(Setup {
+        own: 0,
+        lines: vec![line.clone()],
+        orders,
+        wake,
+        epoll: Epoll::new().expect("epoll"),
+        ticker: Ticker::new(PHASE).expect("timerfd"),
+        tasks,
+        reports,
+        counters: Arc::new(Counters::default()),
+        clock: NtpClock::new(Instant::now(), Duration::ZERO),
+        rng: StdRng::seed_from_u64(1),
+        vestibule: Room::vestibule().expect("a vestibule"),
+    })
+    .expect("a worker");
+    let spot = Spot {
+        worker: 0,
+        room: Some(RoomKey(1)),
+        rate: Rate::Wide,
+    };
+    line.send(Order::Start(Box::new(
+        Room::new(RoomKey(1), name("blue"), Rate::Wide).expect("a room"),
+    )));
+    let interface = Interface {
+        listen: Ipv4Addr::LOCALHOST.into(),
+        advertise: None,
+    };
+    let (mut ports, mut rng) = (
+        Ports::new(vec![interface], &(16_384..=32_767)),
+        StdRng::seed_from_u64(std::process::id().into()),
+    );
+    let phones: Vec<_> = [Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::Pcmu]
+        .into_iter()
+        .enumerate()
+        .map(|(i, codec)| {
+            let pair = ports.open(Ipv4Addr::LOCALHOST.into(), &mut rng).expect("a pair");
+            let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+            let (id, sockets) = (
+                LegId(i as u64),
+                Sockets {
+                    rtp: pair.rtp,
+                    rtcp: pair.rtcp,
+                    slot: pair.slot,
+                },
+            );
+            let new = NewLeg {
+                id,
+                sockets,
+                spot,
+                sender: Sender::new(1, 1, 1),
+                cname: "c".into(),
+                dice: 0,
+            };
+            line.send(Order::Open(Box::new(Leg::new(Instant::now(), new))));
+            let audio = LegAudio::new(LegSettings::plain(codec), Rate::Wide).expect("audio");
+            let media = media(phone.local_addr().expect("address"), codec);
+            line.send(Order::Leg(id, LegOrder::Configure(Box::new(media), Some(audio))));
+            (phone, pair.advertised)
+        })
+        .collect();
+    worker.carry_out(Instant::now());
+    let mut touched = 0;
+    for tick in 0..200u16 {
+        for (i, (phone, to)) in phones.iter().enumerate() {
+            // The third one listens only.
+            if let Some(payload_type) = [Some(0), Some(8), None, Some(0)][i] {
+                let mut packet = [0; HEADER_LEN + 160];
+                let header = Header {
+                    payload_type,
+                    marker: false,
+                    sequence: tick,
+                    timestamp: u32::from(tick) * 160,
+                    ssrc: 9,
+                };
+                header.write(packet.first_chunk_mut().expect("long enough"));
+                packet[HEADER_LEN..]
+                    .iter_mut()
+                    .enumerate()
+                    .for_each(|(n, byte)| *byte = (n * 7 % 128) as u8);
+                phone.send_to(&packet, to).expect("sent");
+            }
+        }
+        let slot = u64::from(tick) * PHASES;
+        touched += memory::calls(|| {
+            (0..8).for_each(|token| worker.read(Instant::now(), token));
+            worker.tick(Instant::now(), slot..slot + PHASES);
+        });
+    }
+    assert_eq!(touched, 0);
+    assert_eq!(memory::calls(|| drop(vec![0u8])), 2, "what is counted");
+    phones[2].0.set_nonblocking(true).expect("set");
+    let mut bytes = [0; 2048];
+    let heard = std::iter::from_fn(|| phones[2].0.recv(&mut bytes).ok()).count();
+    assert!(heard >= 100, "the listener is sent packets: {heard}");
+}
+
+/// A configured leg by itself, and a socket at its other end.
+fn lone_leg(now: Instant, change: impl FnOnce(&mut LegMedia)) -> (Leg, UdpSocket) {
+    let (rtp, rtcp) = (
+        UdpSocket::bind("127.0.0.1:0").expect("bound"),
+        UdpSocket::bind("127.0.0.1:0").expect("bound"),
+    );
+    let far = UdpSocket::bind("127.0.0.1:0").expect("bound");
+    far.set_read_timeout(Some(DEADLINE)).expect("set");
+    let sockets = Sockets {
+        rtp,
+        rtcp,
+        slot: Slot::default(),
+    };
+    let spot = Spot {
+        worker: 0,
+        room: None,
+        rate: Rate::Wide,
+    };
+    let mut leg = Leg::new(
+        now,
+        NewLeg {
+            id: LegId(1),
+            sockets,
+            spot,
+            sender: Sender::new(7, 1, 1),
+            cname: "c".into(),
+            dice: 0,
+        },
+    );
+    let mut media = media(far.local_addr().expect("address"), Codec::Pcmu);
+    media.rtcp_mux = true;
+    change(&mut media);
+    leg.configure(now, media);
+    (leg, far)
+}
+
+/// Lets seconds pass, and gathers what the leg has to tell.
+fn pass(leg: &mut Leg, start: Instant, seconds: std::ops::RangeInclusive<u64>, outbox: &mut Outbox) -> Vec<MediaReport> {
+    let clock = NtpClock::new(start, Duration::ZERO);
+    let mut told = Vec::new();
+    for second in seconds {
+        leg.handle_timeout(start + Duration::from_secs(second), &clock, u16::MAX / 2, outbox);
+        told.extend(std::iter::from_fn(|| leg.pending.next(leg.id)));
+    }
+    outbox.flush();
+    told
+}
+
+#[test]
+fn r45_a_quiet_leg_is_told_at_30_and_60_seconds_and_when_it_resumes() {
+    let (start, mut outbox) = (Instant::now(), Outbox::new());
+    let (mut leg, far) = lone_leg(start, |_| {});
+    assert_eq!(pass(&mut leg, start, 0..=29, &mut outbox), []);
+    assert_eq!(pass(&mut leg, start, 30..=59, &mut outbox), [MediaReport::Quiet(leg.id, 30)]);
+    assert_eq!(pass(&mut leg, start, 60..=90, &mut outbox), [MediaReport::Quiet(leg.id, 60)]);
+    let mut packet = [0; HEADER_LEN + 1];
+    Header {
+        payload_type: 0,
+        marker: true,
+        sequence: 1,
+        timestamp: 1,
+        ssrc: 9,
+    }
+    .write(packet.first_chunk_mut().expect("long enough"));
+    let (now, from) = (start + Duration::from_secs(91), far.local_addr().expect("address"));
+    assert!(leg.handle_rtp(now, &NtpClock::new(start, Duration::ZERO), from, &packet).is_some());
+    assert_eq!(pass(&mut leg, start, 92..=100, &mut outbox), [MediaReport::Resumed(leg.id)]);
+}
+
+#[test]
+fn r44_a_leg_on_hold_is_never_quiet() {
+    let (start, mut outbox) = (Instant::now(), Outbox::new());
+    let (mut leg, _far) = lone_leg(start, |media| media.on_hold = true);
+    assert_eq!(pass(&mut leg, start, 0..=600, &mut outbox), []);
+}
+
+#[test]
+fn reports_go_out_about_every_five_seconds() {
+    let (start, mut outbox) = (Instant::now(), Outbox::new());
+    let (mut leg, far) = lone_leg(start, |_| {});
+    pass(&mut leg, start, 0..=61, &mut outbox);
+    far.set_nonblocking(true).expect("set");
+    let mut bytes = [0; 2048];
+    let lengths: Vec<_> = std::iter::from_fn(|| far.recv(&mut bytes).ok()).collect();
+    assert!((10..=13).contains(&lengths.len()), "{lengths:?}");
+    assert!(is_rtcp(&bytes));
+}
+
+#[test]
+fn a_leg_is_small() {
+    // Sockets, streams, latch and reports; codecs and jitter buffer come on top (the whole is to stay under 32 KiB).
+    assert!(size_of::<Leg>() < 2048, "{}", size_of::<Leg>());
+}
