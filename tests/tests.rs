@@ -10,3 +10,4 @@ mod interop;
 mod layers;
 mod licences;
 mod rfc;
+mod model;
