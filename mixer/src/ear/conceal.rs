@@ -1,6 +1,9 @@
 //! Fills gaps in 8000 Hz speech by repeating its last pitch period, ever softer (in the spirit of ITU-T G.711 Appendix I).
 
-use crate::{jitter::Mask, resample::NARROW_FRAME};
+use crate::{
+    jitter::{ALL, Mask},
+    resample::NARROW_FRAME,
+};
 
 /// Shortest and longest pitch period, in samples: 200 and 50 Hz; a higher voice repeats two of its periods.
 const SHORTEST: usize = 40;
@@ -46,6 +49,10 @@ impl Conceal {
 
     /// Fills what the mask doesn't show as there, smooths what follows, and remembers it all.
     pub(crate) fn mend(&mut self, there: &Mask, pcm: &mut [i16; NARROW_FRAME]) {
+        if *there == ALL && self.gap.is_none() {
+            self.remember(pcm);
+            return;
+        }
         let is_there = |n: usize| there[n / 32] >> (n % 32) & 1 == 1;
         let mut from = 0;
         while from < NARROW_FRAME {
@@ -131,8 +138,6 @@ mod tests {
     fn frame(tick: usize) -> [i16; NARROW_FRAME] {
         std::array::from_fn(|n| voice(tick * NARROW_FRAME + n))
     }
-
-    const ALL: Mask = [u32::MAX; 5];
 
     #[test]
     fn a_lost_frame_goes_on_as_the_voice_did() {

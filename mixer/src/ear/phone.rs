@@ -4,13 +4,10 @@ use super::conceal::Conceal;
 use crate::{
     Codec,
     codec::Law,
-    jitter::{Jitter, Mask, Samples, Turn},
+    jitter::{ALL, Jitter, NOTHING, Samples, Turn},
     level::{Gate, QUIET_PEAK, mean_square},
     resample::{Filter, NARROW_FRAME, UpTail},
 };
-
-const NOTHING: Mask = [0; NARROW_FRAME / 32];
-const ALL: Mask = [u32::MAX; NARROW_FRAME / 32];
 
 /// Jitter buffer, decoder and concealment of a G.711 leg.
 pub(crate) struct Phone {
@@ -43,33 +40,40 @@ impl Phone {
     }
 
     pub(super) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
+        let was_open = gate.is_open();
         let turn = self.jitter.turn();
         let (bytes, mask) = match turn {
             Turn::Play { .. } => self.jitter.store().front(),
             Turn::Insert | Turn::Idle => (&[0; NARROW_FRAME], NOTHING),
         };
-        let was_open = gate.is_open();
-        // Most legs of a large room are silent: they aren't even decoded.
-        let silent = match mask {
-            ALL => !was_open && self.law.peak(bytes) < QUIET_PEAK,
-            NOTHING => !was_open || turn == Turn::Idle,
-            _ => false,
-        };
         let mut pcm = [0; NARROW_FRAME];
-        if !silent {
-            self.law.decode(bytes, &mut pcm);
-            self.conceal.mend(&mask, &mut pcm);
-        }
+        let voice = match mask {
+            // Most legs of a large room are silent: they aren't even decoded.
+            ALL if !was_open && self.law.peak(bytes) < QUIET_PEAK => gate.hear(0),
+            ALL => {
+                self.law.decode(bytes, &mut pcm);
+                let voice = gate.hear(mean_square(&pcm));
+                if voice {
+                    self.conceal.mend(&mask, &mut pcm);
+                }
+                voice
+            }
+            NOTHING if !was_open => gate.hear(0),
+            _ => {
+                self.law.decode(bytes, &mut pcm);
+                self.conceal.mend(&mask, &mut pcm);
+                gate.hear(mean_square(&pcm)) && turn != Turn::Idle
+            }
+        };
         if matches!(turn, Turn::Play { .. }) {
             if mask != ALL {
                 self.jitter.count_concealed();
             }
             self.jitter.pass();
         }
-        let voice = gate.hear(if silent { 0 } else { mean_square(&pcm) }) && turn != Turn::Idle;
         if voice {
             filter.up(&mut self.tail, &pcm, out);
-        } else if was_open || !silent {
+        } else if was_open {
             self.forget();
         }
         voice

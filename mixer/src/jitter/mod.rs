@@ -8,7 +8,7 @@ mod samples;
 mod timing;
 
 pub(crate) use packets::Packets;
-pub(crate) use samples::{Mask, Samples};
+pub(crate) use samples::{ALL, Mask, NOTHING, Samples};
 pub(crate) use timing::Turn;
 
 use timing::{Arrival, Timing};

@@ -9,6 +9,8 @@ const SIZE: usize = TICKS * NARROW_FRAME;
 
 /// Which samples of a tick are there: bit `n % 32` of word `n / 32`.
 pub(crate) type Mask = [u32; NARROW_FRAME / 32];
+pub(crate) const NOTHING: Mask = [0; NARROW_FRAME / 32];
+pub(crate) const ALL: Mask = [u32::MAX; NARROW_FRAME / 32];
 
 /// Longest payload accepted: 120 ms.
 const LONGEST: usize = 6 * NARROW_FRAME;
@@ -25,7 +27,7 @@ impl Samples {
     pub(crate) fn new() -> Self {
         Self {
             head: 0,
-            there: [[0; NARROW_FRAME / 32]; TICKS],
+            there: [NOTHING; TICKS],
             bytes: [[0; NARROW_FRAME]; TICKS],
         }
     }
@@ -62,12 +64,12 @@ impl Store for Samples {
     }
 
     fn pass(&mut self) {
-        self.there[self.head] = Mask::default();
+        self.there[self.head] = NOTHING;
         self.head = (self.head + 1) % TICKS;
     }
 
     fn clear(&mut self) {
-        self.there = Default::default();
+        self.there = [NOTHING; TICKS];
     }
 }
 
@@ -93,10 +95,10 @@ mod tests {
             }
             for tick in all.chunks(NARROW_FRAME) {
                 let (bytes, mask) = store.front();
-                assert_eq!((&bytes[..], mask), (tick, [u32::MAX; 5]), "{length}");
+                assert_eq!((&bytes[..], mask), (tick, ALL), "{length}");
                 store.pass();
             }
-            assert_eq!(store.front().1, [0; 5]);
+            assert_eq!(store.front().1, NOTHING);
         }
     }
 
@@ -110,7 +112,7 @@ mod tests {
         assert!(!store.put(SIZE as i32, &[3]));
         assert!(store.put(-500, &[3; 100]), "all of it is late");
         store.clear();
-        assert_eq!(store.front().1, [0; 5]);
+        assert_eq!(store.front().1, NOTHING);
     }
 
     #[test]
