@@ -29,6 +29,8 @@ pub struct LegAudio {
     pub(crate) gate: Gate,
     /// The last sample that the leg had in the mix; `None` if it wasn't in the last tick's.
     pub(crate) last: Option<i16>,
+    /// This is the first tick with its voice.
+    pub(crate) enters: bool,
     pub(crate) outlet: Outlet,
     ear: Ear,
     pub(crate) mouth: Mouth,
@@ -48,6 +50,7 @@ impl LegAudio {
             speaking: false,
             gate: Gate::default(),
             last: None,
+            enters: false,
             outlet: Outlet::new(settings)?,
             ear: Ear::new(settings.codec, rate)?,
             mouth: Mouth::new(settings.codec, rate)?,

@@ -60,6 +60,8 @@ pub struct Mixer {
     ended: i32,
     filter: Filter,
     limiter: Limiter,
+    /// What everybody heard in the last two ticks: an encoder that takes over is fed with it first.
+    recent: Vec<i16>,
     silence: Silence,
     shared: Shared,
 }
@@ -82,6 +84,7 @@ impl Mixer {
             ended: 0,
             filter: Filter::new(rate),
             limiter: Limiter::new(),
+            recent: vec![0; 2 * rate.frame()],
             silence: Silence::new(rate)?,
             shared: Shared::new(rate)?,
         })
@@ -121,6 +124,7 @@ impl Mixer {
         self.add_voices();
         self.speak_to_talkers();
         self.speak_to_all();
+        self.send();
         while let Some(event) = self.applied.pop() {
             self.events.push(event);
         }
@@ -239,13 +243,17 @@ impl Mixer {
             };
             let before = audio.last.take();
             if voice {
-                if before.is_none() {
+                audio.enters = before.is_none();
+                if audio.enters {
                     ramp_in(out, self.rate);
                 }
                 audio.last = out.last().copied();
                 self.voices.push(at);
             } else {
-                self.ended += i32::from(before.unwrap_or(0));
+                if let Some(last) = before {
+                    self.ended += i32::from(last);
+                    self.shared.of_mut(audio.settings().codec).welcome();
+                }
             }
             if audio.speaking != audio.gate.is_speaking() {
                 audio.speaking = !audio.speaking;
@@ -273,42 +281,48 @@ impl Mixer {
         for (&at, voice) in self.voices.iter().zip(self.voice_frames.chunks_exact(mix.len())) {
             let audio = &mut self.legs[at].1;
             if audio.sending && self.sum.voices() > 1 {
-                let shared = self.shared.of(audio.settings().codec);
-                if audio.mouth.follow(self.tick, shared) {
+                // Who begins to speak heard what all hear; who spoke alone heard nothing.
+                let recent = if audio.enters { &self.recent[..] } else { &[] };
+                if audio.enters {
                     audio.limiter = self.limiter;
                 }
                 self.sum.without(voice, &mut audio.limiter, mix);
-                audio.mouth.encode(self.tick, &self.filter, mix);
+                audio.mouth.encode(self.tick, &self.filter, recent, mix);
             }
         }
     }
 
-    /// Encodes once for each codec what all others hear, and decides what each leg is sent.
+    /// Encodes once for each codec what all others hear.
     fn speak_to_all(&mut self) {
         let mut mix = [0; MAX_FRAME];
         let mix = &mut mix[..self.rate.frame()];
-        let sounds = self.sum.voices() > 0;
-        if sounds {
+        if self.sum.voices() > 0 {
             self.sum.all(&mut self.limiter, mix);
-        }
-        for (_, audio) in &mut self.legs {
-            let source = match audio.last {
-                Some(_) if self.sum.voices() > 1 => Source::Own,
-                None if sounds => Source::Shared,
-                Some(_) | None => Source::Silence,
-            };
-            let codec = audio.settings().codec;
-            if source == Source::Shared && audio.sending && !self.shared.of(codec).is_made(self.tick) {
-                self.shared.of_mut(codec).encode(self.tick, &self.filter, mix);
+            for (_, audio) in self.legs.iter().filter(|(_, audio)| audio.sending && audio.last.is_none()) {
+                let shared = self.shared.of_mut(audio.settings().codec);
+                if !shared.is_made(self.tick) {
+                    shared.encode(self.tick, &self.filter, &self.recent, mix);
+                }
             }
-            audio.send(
-                source,
-                &Frames {
-                    tick: self.tick,
-                    silence: &self.silence,
-                    shared: &self.shared,
-                },
-            );
+        }
+        self.recent.copy_within(mix.len().., 0);
+        self.recent[mix.len()..].copy_from_slice(mix);
+    }
+
+    /// Decides what each leg is sent.
+    fn send(&mut self) {
+        let frames = Frames {
+            tick: self.tick,
+            silence: &self.silence,
+            shared: &self.shared,
+        };
+        for (_, audio) in &mut self.legs {
+            let source = match (audio.last, self.sum.voices()) {
+                (_, 0) | (Some(_), 1) => Source::Silence,
+                (Some(_), _) => Source::Own,
+                (None, _) => Source::Shared,
+            };
+            audio.send(source, &frames);
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Mouth {
     tail: DownTail,
     /// The tick of the last frame.
     last: Option<u64>,
+    /// Somebody will hear the next frame who didn't hear the one before.
+    newcomer: bool,
     frame: [u8; MAX_ENCODED],
     length: usize,
 }
@@ -23,8 +25,8 @@ enum Voice {
     Law(Law),
     Opus {
         encoder: opus::Encoder,
-        /// The last frame was the first after a restart.
-        first: bool,
+        /// Frames don't lean on those before, as set last.
+        alone: bool,
     },
 }
 
@@ -35,53 +37,57 @@ impl Mouth {
             Codec::Pcma => Voice::Law(Law::A),
             Codec::Opus => Voice::Opus {
                 encoder: opus::Encoder::new(rate)?,
-                first: false,
+                alone: false,
             },
         };
         Ok(Self {
             voice,
             tail: DownTail::new(),
             last: None,
+            newcomer: false,
             frame: [0; MAX_ENCODED],
             length: 0,
         })
     }
 
-    /// Encodes a tick. After a pause the encoder starts anew, for the listener has heard something else in between.
-    pub(crate) fn encode(&mut self, tick: u64, filter: &Filter, pcm: &[i16]) {
+    /// Encodes a tick. After a pause the encoder starts anew, with the last ticks before as `recent`: what its listeners heard meanwhile,
+    /// from elsewhere.
+    pub(crate) fn encode(&mut self, tick: u64, filter: &Filter, recent: &[i16], pcm: &[i16]) {
         let pause = !self.spoke_before(tick);
         self.last = Some(tick);
+        let newcomer = std::mem::take(&mut self.newcomer) || pause;
         match &mut self.voice {
             Voice::Law(law) => {
+                let mut narrow = [0; NARROW_FRAME];
                 if pause {
                     self.tail.clear();
+                    recent
+                        .chunks_exact(pcm.len())
+                        .for_each(|heard| filter.down(&mut self.tail, heard, &mut narrow));
                 }
-                let mut narrow = [0; NARROW_FRAME];
                 filter.down(&mut self.tail, pcm, &mut narrow);
                 law.encode(&narrow, &mut self.frame[..NARROW_FRAME]);
                 self.length = NARROW_FRAME;
             }
-            Voice::Opus { encoder, first } => {
+            Voice::Opus { encoder, alone } => {
                 if pause {
                     encoder.restart();
-                } else if *first {
-                    encoder.lean();
+                    recent.chunks_exact(pcm.len()).for_each(|heard| {
+                        encoder.encode(heard, &mut self.frame);
+                    });
                 }
-                *first = pause;
+                if *alone != newcomer {
+                    *alone = newcomer;
+                    encoder.stand_alone(newcomer);
+                }
                 self.length = encoder.encode(pcm, &mut self.frame);
             }
         }
     }
 
-    /// Goes on where another one is, if that is what the listener heard up to now. Only the filter's state is copied: libopus has no way
-    /// to copy an encoder, which therefore starts anew.
-    pub(crate) fn follow(&mut self, tick: u64, other: &Self) -> bool {
-        let follows = !self.spoke_before(tick) && other.spoke_before(tick);
-        if follows && matches!(self.voice, Voice::Law(_)) {
-            self.tail.clone_from(&other.tail);
-            self.last = other.last;
-        }
-        follows
+    /// The next frame is also for somebody who heard another encoder's before.
+    pub(crate) fn welcome(&mut self) {
+        self.newcomer = true;
     }
 
     pub(crate) fn is_made(&self, tick: u64) -> bool {
@@ -98,7 +104,7 @@ impl Mouth {
         self.last = None;
     }
 
-    fn spoke_before(&self, tick: u64) -> bool {
+    pub(crate) fn spoke_before(&self, tick: u64) -> bool {
         self.last.is_some_and(|last| last + 1 == tick)
     }
 }

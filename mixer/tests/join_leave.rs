@@ -173,3 +173,54 @@ fn events_nobody_polls_are_counted() {
     assert_eq!(std::iter::from_fn(|| mixer.poll_event()).count() as u64 + mixer.lost_events(), 10);
     assert!(mixer.lost_events() > 0);
 }
+
+#[test]
+fn r64_taking_the_floor_does_not_disturb_what_one_hears() {
+    for (codec, rate) in CODECS.into_iter().flat_map(|codec| common::RATES.map(|rate| (codec, rate))) {
+        let phones = vec![
+            Phone::tone(1, Codec::Pcma, 440.0),
+            Phone::new(2, codec, Says::Nothing),
+            Phone::new(3, codec, Says::Nothing),
+        ];
+        let mut room = Room::new(rate, phones);
+        room.run(50);
+        let before = room.phones[1].steepest(400);
+        for turn in 0..20 {
+            room.phones[1].says = if turn % 2 == 0 {
+                Says::Tone {
+                    hz: 700.0,
+                    amplitude: 6000.0,
+                }
+            } else {
+                Says::Nothing
+            };
+            // Longer than the hang-over, so that shared and own encoder take turns.
+            for _ in 0..20 + turn % 3 {
+                room.run(1);
+                let (steepest, level) = (room.phones[1].steepest(25), room.phones[1].level(440.0, 20));
+                assert!(steepest < before + 150, "{codec:?} {rate:?} turn {turn}: {before} {steepest}");
+                assert!(level.abs() < 3.0, "{codec:?} {rate:?} turn {turn}: {level} dB");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_spoke_alone_never_hears_themselves() {
+    for (codec, rate) in CODECS.into_iter().flat_map(|codec| common::RATES.map(|rate| (codec, rate))) {
+        let mut room = Room::new(rate, vec![Phone::tone(1, codec, 440.0), Phone::new(2, codec, Says::Nothing)]);
+        room.run(50);
+        let quiet = room.phones[0].heard.len();
+        room.phones[1].says = Says::Tone {
+            hz: 40.0,
+            amplitude: 400.0,
+        };
+        room.run(10);
+        let phone = &room.phones[0];
+        let own = phone.heard[quiet..]
+            .chunks(phone.hz() / 200)
+            .map(|part| common::amplitude(part, 440.0, phone.hz()))
+            .fold(0.0, f64::max);
+        assert!(own < 400.0, "{codec:?} {rate:?}: {own}");
+    }
+}

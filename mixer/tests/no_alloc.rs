@@ -13,11 +13,13 @@ use std::{
 };
 
 use common::{CODECS, Dice, Phone, RATES, Room, Says};
-use mixer::{Command, Leg};
+use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer};
 
 thread_local! {
     /// Calls to the heap while the watch is on. Per thread, for the test harness has threads of its own.
     static CALLS: Cell<Option<u64>> = const { Cell::new(None) };
+    /// Bytes that Rust asked the heap for, ever.
+    static ASKED: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count() {
@@ -41,6 +43,7 @@ static WATCHED: Watched = Watched;
 unsafe impl GlobalAlloc for Watched {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        let _ = ASKED.try_with(|asked| asked.set(asked.get() + layout.size()));
         // SAFETY: the caller's promises are those that `System` asks for.
         unsafe { System.alloc(layout) }
     }
@@ -189,5 +192,27 @@ fn adding_and_removing_leave_the_heap_alone_too() {
             audio = room.mixer.handle(Command::Remove(Leg(1))).expect("it is there");
         });
         assert_eq!(calls, 0);
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "tells what a leg weighs")]
+fn a_leg_is_light() {
+    let weight = |make: &dyn Fn() -> Box<LegAudio>| {
+        let before = ASKED.get();
+        drop(black_box(make()));
+        ASKED.get() - before
+    };
+    for (codec, most) in [(Codec::Pcmu, 6 * 1024), (Codec::Pcma, 6 * 1024), (Codec::Opus, 100 * 1024)] {
+        for rate in RATES {
+            let bytes = weight(&|| LegAudio::new(LegSettings::plain(codec), rate).unwrap());
+            println!("{codec:?} leg at {} Hz: {bytes} bytes", rate.hz());
+            assert!(bytes < most);
+        }
+    }
+    for rate in RATES {
+        let before = ASKED.get();
+        drop(black_box(Mixer::new(rate, 100).unwrap()));
+        println!("mixer at {} Hz for 100 legs: {} bytes", rate.hz(), ASKED.get() - before);
     }
 }

@@ -29,17 +29,16 @@ impl Encoder {
         Ok(Self(encoder))
     }
 
-    /// Forgets what was encoded before, so that a decoder that heard something else in between isn't led astray: the next frame is
-    /// coded on its own.
+    /// Forgets what was encoded before.
     pub(crate) fn restart(&mut self) {
-        // Neither can fail on an encoder that was set up; if one did, the next frame would merely sound worse.
+        // Can't fail on an encoder that was set up.
         let _ = self.0.reset();
-        let _ = self.0.set_prediction_disabled(true);
     }
 
-    /// Lets the next frame lean on the one before.
-    pub(crate) fn lean(&mut self) {
-        let _ = self.0.set_prediction_disabled(false);
+    /// Whether frames from now on may be decoded by one who didn't hear those before.
+    pub(crate) fn stand_alone(&mut self, alone: bool) {
+        // Can't fail on an encoder that was set up.
+        let _ = self.0.set_prediction_disabled(alone);
     }
 
     /// Encodes one frame, gives its length; 0 if libopus refuses.

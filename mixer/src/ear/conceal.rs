@@ -69,6 +69,11 @@ impl Conceal {
         }
     }
 
+    /// What comes next doesn't follow from what came before: part of what was said is left out.
+    pub(crate) fn jump(&mut self) {
+        self.fill(&mut []);
+    }
+
     fn fill(&mut self, lost: &mut [i16]) {
         let mut gap = self.gap.unwrap_or_else(|| self.open());
         lost.iter_mut().for_each(|sample| *sample = self.next(&mut gap));
@@ -173,6 +178,24 @@ mod tests {
         let mut made = [0; NARROW_FRAME];
         conceal.mend(&[0; 5], &mut made);
         assert_eq!(made, [0; NARROW_FRAME]);
+    }
+
+    #[test]
+    fn a_jump_is_smoothed() {
+        let mut conceal = Conceal::new();
+        for tick in 0..4 {
+            conceal.mend(&ALL, &mut frame(tick));
+        }
+        let (before, mut after) = (
+            frame(3)[NARROW_FRAME - 1],
+            std::array::from_fn(|n| voice(5 * NARROW_FRAME + 16 + n)),
+        );
+        let step = |a: i16, b: i16| (i32::from(a) - i32::from(b)).abs();
+        assert!(step(before, after[0]) > 4000, "as it would have been: {}", step(before, after[0]));
+        conceal.jump();
+        conceal.mend(&ALL, &mut after);
+        assert!(step(before, after[0]) < 1500);
+        assert!(after.windows(2).all(|w| step(w[0], w[1]) < 2500), "{after:?}");
     }
 
     #[test]

@@ -42,6 +42,9 @@ impl Phone {
     pub(super) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
         let was_open = gate.is_open();
         let turn = self.jitter.turn();
+        if was_open && matches!(turn, Turn::Play { skipped: 1.. }) {
+            self.conceal.jump();
+        }
         let (bytes, mask) = match turn {
             Turn::Play { .. } => self.jitter.store().front(),
             Turn::Insert | Turn::Idle => (&[0; NARROW_FRAME], NOTHING),
