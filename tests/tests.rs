@@ -9,5 +9,5 @@
 mod interop;
 mod layers;
 mod licences;
-mod rfc;
 mod model;
+mod rfc;

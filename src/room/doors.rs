@@ -143,6 +143,10 @@ impl Room {
 
     pub(super) fn rename(&mut self, occupant: OccupantId, nick: String) -> Result<Accepted, Refusal> {
         let known = self.roster.occupant(occupant).ok_or(Refusal::NotInRoom)?;
+        if known.kind == OccupantKind::Phone {
+            // A stand-in is called as rule R26 says.
+            return Err(Refusal::BadNick);
+        }
         if known.nick == nick {
             return Ok(Accepted::Unchanged);
         }

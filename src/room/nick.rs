@@ -13,6 +13,8 @@ pub(super) const SUFFIX: &str = " (phone)";
 const MAX_STAND_IN: usize = 40;
 /// Longest nick of a chat user, in characters: four lines on a phone's screen.
 const MAX_NICK: usize = 128;
+/// Characters of a caller's name that are looked at: more than are ever shown, and few enough to compare.
+const MAX_READ: usize = 64;
 /// Shown for a caller of whom nothing may or can be shown.
 const NAMELESS: &str = "Caller";
 const ANONYMOUS: &str = "Anonymous";
@@ -88,7 +90,7 @@ pub(super) fn base_look(nick: &str) -> Look {
 
 /// Prepares a name (RFC 8266), drops what can't be seen, masks it if it is a number; `None` if nothing is left.
 fn shown(name: &str) -> Option<String> {
-    let visible: String = name.chars().filter(|c| !is_hidden(*c)).collect();
+    let visible: String = name.chars().filter(|c| !is_hidden(*c)).take(MAX_READ).collect();
     let prepared = Nickname::enforce(visible.as_str()).map(std::borrow::Cow::into_owned).or_else(|_| {
         // One bad character shouldn't cost the whole name.
         let allowed: String = visible
@@ -103,7 +105,7 @@ fn shown(name: &str) -> Option<String> {
         name.truncate(cut);
         name.truncate(name.trim_end().len());
     }
-    (!name.is_empty()).then(|| mask(&name))
+    (!name.is_empty()).then(|| mask(&name).chars().take(MAX_STAND_IN - SUFFIX.len()).collect())
 }
 
 /// `+49…12` for a number (rule R13); anything else as it is.
@@ -169,6 +171,12 @@ mod tests {
         assert_eq!(of_caller(&claimed("sip:x@y", Some("\u{202e}"))), "x");
         assert_eq!(of_caller(&claimed("sip:@y", Some("\u{1}"))), "Caller");
         assert_eq!(of_caller(&claimed("sip:x@y", Some("Bob (phone) (Phone)"))), "Bob");
+        let endless = "(phone)".repeat(10_000);
+        assert_eq!(
+            of_caller(&claimed("sip:x@y", Some(&endless))).chars().count(),
+            32,
+            "read in part, shown in part"
+        );
         let nick = of_stand_in(&"ä".repeat(90), |_| false);
         assert_eq!(nick.chars().count(), 40);
         assert!(nick.ends_with(SUFFIX));

@@ -26,6 +26,11 @@ fn r26_a_caller_is_shown_in_the_chat() {
         text.starts_with("p-") && text.ends_with("@phones.x.org") && !text.contains("phil"),
         "{text}"
     );
+    let rename = Request::Rename {
+        occupant: shown.id,
+        nick: "phil".to_owned(),
+    };
+    assert_eq!(s.ask(Asker::Leg(phil), rename), Err(Refusal::BadNick));
     // The same for the same AOR, in another call; another for anybody else, and for each unproven call.
     s.report(Report::LegGone(phil, LegCause::Departed));
     let again = s.call("phil");
