@@ -26,7 +26,7 @@ impl MucRoom {
                 affiliation,
                 cause,
                 ..
-            } => self.left(room, *occupant, *affiliation, cause),
+            } => self.left(now, room, *occupant, *affiliation, cause),
             Event::Renamed { occupant, from } => self.renamed(now, room, *occupant, from),
             Event::StandingChanged {
                 occupant,
@@ -75,7 +75,7 @@ impl MucRoom {
         }
     }
 
-    fn left(&mut self, room: &Room, id: OccupantId, affiliation: Affiliation, cause: &LeaveCause) {
+    fn left(&mut self, now: Now, room: &Room, id: OccupantId, affiliation: Affiliation, cause: &LeaveCause) {
         self.entering.remove(&id);
         let farewell = self.farewell.take().filter(|(who, _)| *who == id).map(|(_, payload)| payload);
         let Some(mut shown) = self.occupants.remove(id) else { return };
@@ -95,7 +95,7 @@ impl MucRoom {
         if !matches!(cause, LeaveCause::Destroyed { .. } | LeaveCause::Shutdown) {
             self.broadcast(room, id, &sketch, &[]);
         }
-        self.link.missed(shown);
+        self.link.went(now, shown);
     }
 
     fn standing_changed(

@@ -1,6 +1,6 @@
 //! Queries to the room and to its occupants, told apart. What they ask for is in the modules beside this one.
 
-use super::{MucRoom, refusal::failure, room::Inbound};
+use super::{MucRoom, bridge, refusal::failure, room::Inbound};
 use crate::{
     model::{Affiliation, Now},
     room::{OccupantKind, Refusal, Room},
@@ -58,6 +58,9 @@ impl MucRoom {
             };
             return self.refuse(inbound, Failure::from(condition).of_type(ErrorType::Cancel));
         };
+        if inbound.nick.as_deref() == Some(bridge::NICK) {
+            return self.bridge_query(inbound);
+        }
         let target = inbound.nick.as_deref().and_then(|n| self.occupants.by_nick(n));
         let Some(target) = target else {
             return self.refuse(inbound, failure(Refusal::NoSuchTarget));

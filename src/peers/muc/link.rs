@@ -27,8 +27,10 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(20);
 /// Rule R30.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Nicks that went during an outage and are remembered: a full room.
+/// Nicks that went and are remembered: a full room.
 const MAX_GONE: usize = 1000;
+/// How long a nick that went is remembered while the link is up: stanzas that were lost are found out sooner.
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// The chat server's side of the room.
 #[derive(Debug)]
@@ -38,8 +40,8 @@ pub(super) struct Link {
     next_question: Option<Instant>,
     /// Asked by this id; out at this time.
     asked: BTreeMap<String, (FullJid, Instant)>,
-    /// Who went while nobody could be told.
-    gone: Vec<Shown>,
+    /// Who went, oldest first: perhaps not everybody was told.
+    gone: VecDeque<(Instant, Shown)>,
 }
 
 impl Default for Link {
@@ -49,7 +51,7 @@ impl Default for Link {
             to_ask: VecDeque::new(),
             next_question: None,
             asked: BTreeMap::new(),
-            gone: Vec::new(),
+            gone: VecDeque::new(),
         }
     }
 }
@@ -64,22 +66,24 @@ impl Link {
         self.next_question.into_iter().chain(answer).min()
     }
 
-    /// Remembers who went, if nobody can be told now.
-    pub(super) fn missed(&mut self, shown: Shown) {
-        if !self.up && self.gone.len() < MAX_GONE {
-            self.gone.push(shown);
+    /// Remembers who went, in case not everybody hears of it.
+    pub(super) fn went(&mut self, now: Now, shown: Shown) {
+        let is_old = |at: &Instant| self.up && now.at.saturating_duration_since(*at) > REMEMBERED;
+        while self.gone.front().is_some_and(|(at, _)| is_old(at)) || self.gone.len() >= MAX_GONE {
+            self.gone.pop_front();
         }
+        self.gone.push_back((now.at, shown));
     }
 }
 
 impl MucRoom {
-    /// The chat server went (`false`) or is back (`true`).
+    /// The chat server went (`false`) or is back (`true`). Said again while it is there, it means that stanzas were lost on the way out:
+    /// then too it is found out who is there, and each is shown everybody.
     pub fn handle_link(&mut self, now: Now, room: &mut Room, up: bool) {
-        if up == self.link.up {
+        if !up && !self.link.up {
             return;
         }
         room.report(now, Report::ChatLink(up));
-        self.relay.clear();
         self.settle_marks(room);
         self.link.up = up;
         self.link.asked.clear();
@@ -90,6 +94,7 @@ impl MucRoom {
             self.link.next_question = Some(now.at);
             self.link_timeout(now, room);
         } else {
+            self.relay.clear();
             self.outbox.clear();
             self.answer = None;
         }
@@ -162,7 +167,12 @@ impl MucRoom {
             return;
         };
         let sees = sees_jids(own, room);
-        let gone = self.link.gone.iter().filter(|g| self.occupants.by_nick(&g.nick).is_none());
+        let gone = self
+            .link
+            .gone
+            .iter()
+            .map(|(_, gone)| gone)
+            .filter(|g| self.occupants.by_nick(&g.nick).is_none());
         let gone: Vec<Element> = gone.map(|g| Sketch::gone(g, &[]).to(&self.jid, client, sees, None)).collect();
         self.outbox.extend(gone);
         self.tell_presence(room, client, &[]);

@@ -3,7 +3,7 @@
 use minidom::Element;
 
 use super::{
-    MucRoom,
+    MucRoom, bridge,
     history::{Kept, is_kept},
     join::addressed,
     refusal::failure,
@@ -14,7 +14,7 @@ use crate::{
     room::{OccupantKind, Refusal, Request, Room},
     xmpp::{
         muc::{Invitation, NS_USER, groupchat, occupant_id, stanza_id, subject_change},
-        stanza::{self, DefinedCondition, ErrorType, Failure, MessageKind, set, unset, with},
+        stanza::{DefinedCondition, ErrorType, Failure, MessageKind, set, unset, with},
     },
 };
 
@@ -27,7 +27,7 @@ impl MucRoom {
         match (kind, inbound.nick.is_some()) {
             (MessageKind::GroupChat, false) => self.say_to_everybody(now, room, inbound),
             (MessageKind::GroupChat, true) => self.refuse(&inbound, DefinedCondition::BadRequest),
-            (MessageKind::Normal | MessageKind::Chat, true) => self.whisper(now, inbound),
+            (MessageKind::Normal | MessageKind::Chat, true) => self.whisper(now, room, inbound),
             (MessageKind::Normal | MessageKind::Chat, false) => self.take_room_message(now, room, inbound),
             // Alerts aren't for rooms, and errors were seen to before.
             (MessageKind::Headline | MessageKind::Error, _) => {}
@@ -88,7 +88,10 @@ impl MucRoom {
     }
 
     /// A private message (section 7.5).
-    fn whisper(&mut self, now: Now, inbound: Inbound) {
+    fn whisper(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
+        if inbound.nick.as_deref() == Some(bridge::NICK) {
+            return self.command(now, room, &inbound);
+        }
         let Some(sender) = inbound.sender.and_then(|id| self.occupants.get(id)) else {
             return self.refuse(&inbound, failure(Refusal::NotInRoom));
         };
@@ -142,22 +145,5 @@ impl MucRoom {
         );
         self.outbox
             .extend(self.occupants.sessions().map(|(_, client)| addressed(message.clone(), client)));
-    }
-
-    /// Tells one occupant, or every moderator, something in private and in the room's own name.
-    pub(super) fn tell(&mut self, to: Option<OccupantId>, body: &str) {
-        let note = stanza::element(
-            "message",
-            stanza::NS,
-            &[("type", Some("normal")), ("from", Some(self.jid.as_str()))],
-        );
-        let note = with(note, [stanza::text("body", stanza::NS, body)]);
-        let hears = |id, role| to.map_or(role == crate::model::Role::Moderator, |t| t == id);
-        let notes = self
-            .occupants
-            .sessions()
-            .filter(|(s, _)| hears(s.id, s.role))
-            .map(|(_, client)| addressed(note.clone(), client));
-        self.outbox.extend(notes);
     }
 }

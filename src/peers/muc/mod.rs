@@ -5,6 +5,7 @@
 
 mod admin;
 mod bounce;
+mod bridge;
 mod disco;
 mod events;
 mod flood;

@@ -133,3 +133,33 @@ fn a_second_outage_starts_anew() {
     assert!(w.receives(JULIET).is_empty());
     assert_eq!(w.muc.poll_timeout(), None);
 }
+
+#[test]
+fn r30_stanzas_lost_on_the_way_out_are_made_up_for() {
+    let mut w = World::new();
+    w.all_join(&[JULIET, ROMEO]);
+    w.sends(ROMEO, "<presence type='unavailable'/>");
+    w.forget();
+    w.link(true);
+    w.run_for(Duration::from_secs(1));
+    let id = question(&mut w, JULIET);
+    answer(&mut w, JULIET, &id, "");
+    assert_eq!(
+        w.receives(JULIET),
+        ["presence romeo gone none none", "presence juliet none participant [110]"]
+    );
+}
+
+#[test]
+fn the_first_connection_asks_nobody() {
+    let mut w = World::new();
+    w.link(true);
+    w.run_for(Duration::from_secs(1));
+    assert_eq!(w.muc.poll_timeout(), None);
+    w.link(false);
+    w.link(false);
+    w.all_join(&[JULIET]);
+    w.link(true);
+    w.run_for(Duration::from_secs(1));
+    assert_eq!(w.receives(JULIET), ["iq get"]);
+}

@@ -1,8 +1,10 @@
 //! A room with its chat door, and people who send and receive. What they receive is told in one line a stanza.
 
 mod admin;
+mod bridge;
 mod disco;
 mod flood;
+mod hostile;
 mod invite;
 mod iq;
 mod join;

@@ -1,0 +1,164 @@
+//! The reserved nick that takes private messages and does what they say (rule R33), by the same policy as every door. It is no occupant.
+
+use minidom::Element;
+
+use super::{MucRoom, join::addressed, marks, occupants::on_the_wire, refusal::failure, room::Inbound, stand_in::info};
+use crate::{
+    model::{FullJid, Now, OccupantId, PersonId, Role},
+    room::{Accepted, Refusal, Request, Room, Target},
+    xmpp::{
+        muc::{NS_INFO, NS_PING, NS_USER},
+        stanza::{self, DefinedCondition, element, text, with},
+    },
+};
+
+/// The nick.
+pub(super) const NICK: &str = "bridge";
+
+/// People told of in one answer: more would be no answer to read.
+const MAX_TOLD: usize = 100;
+
+const HELP: &str = "who: who is here, and by which means\n\
+    mute [NAME], unmute [NAME]: a person's phone, or your own\n\
+    kick NAME: out of the chat and off the phone\n\
+    lock, unlock: whether anybody new may enter";
+
+/// What somebody asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Command<'a> {
+    Who,
+    Mute(Option<&'a str>),
+    Unmute(Option<&'a str>),
+    Kick(&'a str),
+    Lock(bool),
+    Help,
+}
+
+fn parse(body: &str) -> Command<'_> {
+    let body = body.trim();
+    let (verb, name) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
+    let name = Some(name.trim()).filter(|n| !n.is_empty());
+    match (verb.to_lowercase().as_str(), name) {
+        ("who", None) => Command::Who,
+        ("mute", name) => Command::Mute(name),
+        ("unmute", name) => Command::Unmute(name),
+        ("kick", Some(name)) => Command::Kick(name),
+        ("lock", None) => Command::Lock(true),
+        ("unlock", None) => Command::Lock(false),
+        _ => Command::Help,
+    }
+}
+
+impl MucRoom {
+    /// A private message to the bridge from somebody in the room.
+    pub(super) fn command(&mut self, now: Now, room: &mut Room, inbound: &Inbound) {
+        let (Some(own), Some(client)) = (inbound.sender, inbound.client()) else {
+            return self.refuse(inbound, failure(Refusal::NotInRoom));
+        };
+        // Chat states and receipts ask for nothing.
+        let Some(body) = inbound.stanza.get_child("body", stanza::NS).map(Element::text) else {
+            return;
+        };
+        let request = match parse(&body) {
+            Command::Who => return self.answer_by_bridge(client, &who(room)),
+            Command::Help => return self.answer_by_bridge(client, HELP),
+            Command::Lock(locked) => Ok(Request::Lock(locked)),
+            Command::Mute(name) => self.target(room, own, name).map(|target| Request::Mute { target, why: None }),
+            Command::Unmute(name) => self.target(room, own, name).map(|target| Request::Unmute { target }),
+            Command::Kick(name) => self.target(room, own, Some(name)).map(|target| Request::Kick { target, why: None }),
+        };
+        let answer = match request.and_then(|request| room.request(now, &inbound.origin(), request)) {
+            Ok(Accepted::Unchanged) => "it is so already".to_owned(),
+            Ok(Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::List(_) | Accepted::View(_)) => {
+                "done".to_owned()
+            }
+            Err(refusal) => refusal.to_string(),
+        };
+        self.answer_by_bridge(client, &answer);
+    }
+
+    /// Whom a name means: a nick, or what a person is called; without a name the asker.
+    fn target(&self, room: &Room, own: OccupantId, name: Option<&str>) -> Result<Target, Refusal> {
+        let Some(name) = name else { return Ok(Target::Occupant(own)) };
+        if let Some(shown) = self.occupants.by_nick(&on_the_wire(name)) {
+            return Ok(Target::Person(shown.person));
+        }
+        let mut called: Vec<PersonId> = room
+            .people()
+            .filter(|p| p.name == name || on_the_wire(&p.name) == name)
+            .map(|p| p.id)
+            .collect();
+        match (called.pop(), called.is_empty()) {
+            (Some(person), true) => Ok(Target::Person(person)),
+            // Two callers of one name: nobody is muted by guess.
+            _ => Err(Refusal::NoSuchTarget),
+        }
+    }
+
+    fn answer_by_bridge(&mut self, client: &FullJid, body: &str) {
+        let message = self.by_bridge(body);
+        self.outbox.push_back(addressed(message, client));
+    }
+
+    fn by_bridge(&self, body: &str) -> Element {
+        let from = format!("{}/{NICK}", self.jid);
+        let message = element("message", stanza::NS, &[("type", Some("chat")), ("from", Some(&from))]);
+        with(message, [text("body", stanza::NS, body), Element::bare("x", NS_USER)])
+    }
+
+    /// Tells one occupant, or every moderator, something in private.
+    pub(super) fn tell(&mut self, to: Option<OccupantId>, body: &str) {
+        let note = self.by_bridge(body);
+        let hears = |id, role| to.map_or(role == Role::Moderator, |t| t == id);
+        let clients = self.occupants.sessions().filter(|(s, _)| hears(s.id, s.role));
+        let notes: Vec<Element> = clients.map(|(_, client)| addressed(note.clone(), client)).collect();
+        self.outbox.extend(notes);
+    }
+
+    /// A query to the bridge from somebody in the room.
+    pub(super) fn bridge_query(&mut self, inbound: &Inbound) {
+        let asked = stanza::payload(&inbound.stanza).map(|p| (p.name().to_owned(), p.ns()));
+        match asked.as_ref().map(|(name, ns)| (name.as_str(), ns.as_str())) {
+            Some(("query", NS_INFO)) => self.result(inbound, Some(info("client", "bot", NICK, &[NS_INFO, NS_PING]))),
+            Some(("ping", NS_PING)) => self.result(inbound, None),
+            _ => self.refuse(inbound, DefinedCondition::ServiceUnavailable),
+        }
+    }
+}
+
+/// A line for each person.
+fn who(room: &Room) -> String {
+    let line = |person| {
+        let mark = marks::of(&person);
+        format!("{}: text {}, audio {}", person.name, mark.text.as_str(), mark.audio.as_str())
+    };
+    let lines: Vec<String> = room.people().take(MAX_TOLD).map(line).collect();
+    let more = room.people().count().saturating_sub(MAX_TOLD);
+    let rest = if more == 0 { String::new() } else { format!("\nand {more} more") };
+    format!("{}{rest}", lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r33_commands_are_read() {
+        for (body, command) in [
+            ("who", Command::Who),
+            (" WHO ", Command::Who),
+            ("mute", Command::Mute(None)),
+            ("Mute  Ann Lee ", Command::Mute(Some("Ann Lee"))),
+            ("unmute bob", Command::Unmute(Some("bob"))),
+            ("kick bob", Command::Kick("bob")),
+            ("kick", Command::Help),
+            ("lock", Command::Lock(true)),
+            ("unlock", Command::Lock(false)),
+            ("lock the door", Command::Help),
+            ("", Command::Help),
+            ("hello", Command::Help),
+        ] {
+            assert_eq!(parse(body), command, "{body:?}");
+        }
+    }
+}
