@@ -245,7 +245,7 @@ impl Worker {
     }
 
     /// Gives up a room that panicked: its legs are closed, the other rooms don't notice.
-    fn fail(&mut self, now: Instant, index: usize) {
+    pub(super) fn fail(&mut self, now: Instant, index: usize) {
         add(&self.counters.panics, 1);
         let Some(mut room) = self.rooms[index].take() else { return };
         if index == VESTIBULE {

@@ -1,6 +1,10 @@
 //! How a media thread carries out orders, between ticks.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
 
 use mixer::LegAudio;
 use rand::Rng;
@@ -42,9 +46,9 @@ impl Worker {
                         self.arrive(now, leg);
                     }
                     // Each finds the leg wherever the one before has left it.
-                    waiting.into_iter().for_each(|order| self.carry_out_for(now, id, order));
+                    waiting.into_iter().for_each(|order| self.carry_out_guarded(now, id, order));
                 }
-                Order::Leg(id, order) => self.carry_out_for(now, id, order),
+                Order::Leg(id, order) => self.carry_out_guarded(now, id, order),
                 Order::Start(room) => match self.rooms.iter_mut().skip(VESTIBULE + 1).find(|r| r.is_none()) {
                     Some(free) => *free = Some(room),
                     None => self.rooms.push(Some(room)),
@@ -69,6 +73,20 @@ impl Worker {
             }
         }
         false
+    }
+
+    /// A panic costs the leg's room, or if it sits in none the leg.
+    fn carry_out_guarded(&mut self, now: Instant, id: LegId, order: LegOrder) {
+        let done = catch_unwind(AssertUnwindSafe(|| self.carry_out_for(now, id, order)));
+        if done.is_err()
+            && let Some(Where::Here(index)) = self.directory.get(&id)
+        {
+            let index = *index;
+            match self.legs.at_mut(index).and_then(|leg| leg.room) {
+                Some(room) => self.fail(now, room),
+                None => self.close(now, index),
+            }
+        }
     }
 
     fn carry_out_for(&mut self, now: Instant, id: LegId, order: LegOrder) {

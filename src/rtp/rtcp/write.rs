@@ -2,7 +2,7 @@
 
 use super::{super::session::Sender, BYE, Block, CNAME, Ntp, RECEIVER_REPORT, SENDER_REPORT, SOURCE_DESCRIPTION};
 
-/// Bytes that [`build`] writes at most: SR with one block, SDES with a CNAME of [`MAX_CNAME`], BYE.
+/// Bytes of a report at most: SR with one block, SDES with a CNAME of [`MAX_CNAME`], BYE.
 pub const MAX_BUILT: usize = 28 + 24 + 8 + (2 + MAX_CNAME + 2) + 8;
 
 /// Bytes of a CNAME that are sent; ours are 16 hex digits and a host.
