@@ -1,5 +1,7 @@
 //! Against real peers: each test starts its own processes, on free loopback ports, with deadlines, and ends them.
 
+mod chat;
 mod component;
 pub(crate) mod peers;
+mod phone;
 mod prosody;

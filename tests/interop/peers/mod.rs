@@ -1,10 +1,16 @@
 //! The peers that interop tests start, each behind a few verbs.
 
+pub(crate) mod chat;
+pub(crate) mod events;
 pub(crate) mod folder;
+pub(crate) mod phone;
+pub(crate) mod sound;
 
 use cusax::app::prosody::{Prosody, Setup};
 
+pub(crate) use chat::Chat;
 pub(crate) use folder::Folder;
+pub(crate) use phone::{Phone, PhoneSetup};
 
 /// Starts a Prosody for `localhost` with these users; each one's password is their name.
 pub(crate) fn prosody(folder: &Folder, users: &[&str]) -> Prosody {
