@@ -50,7 +50,7 @@ fn parse_limits(table: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{net::IpAddr, time::Duration};
+    use std::net::IpAddr;
 
     fn media(ports: std::ops::RangeInclusive<u16>, listen: &[&str]) -> Media {
         let listen: Vec<IpAddr> = listen.iter().map(|l| l.parse().expect("an address")).collect();
@@ -59,8 +59,6 @@ mod tests {
             advertise: Default::default(),
             ports,
             threads: 0,
-            dscp: 46,
-            timeout: Duration::from_secs(60),
         }
     }
 

@@ -68,7 +68,6 @@ fn sip(mut s: Section<'_>) -> Option<Sip> {
     let anonymous = s.flag("anonymous").unwrap_or(true);
     let codecs = distinct(&mut s, "codecs", choice(parse::CODECS));
     let notify_interval = seconds(s.number("notify_interval_s", 0..=60).unwrap_or(5));
-    let dscp = s.number("dscp", 0..=63).unwrap_or(24);
     s.finish();
     let everywhere = |transport| Listen {
         transport,
@@ -82,7 +81,6 @@ fn sip(mut s: Section<'_>) -> Option<Sip> {
         anonymous,
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
-        dscp,
     })
 }
 
@@ -100,8 +98,6 @@ fn media(mut s: Section<'_>) -> Media {
         },
         ports: s.text("ports", parse::ports).unwrap_or(16384..=32767),
         threads: s.number("threads", 0..=1024).map_or(0, usize_of),
-        dscp: s.number("dscp", 0..=63).unwrap_or(46),
-        timeout: seconds(s.number("timeout_s", 2..=3600).unwrap_or(60)),
     };
     s.finish();
     media
@@ -324,7 +320,6 @@ fn log(mut s: Section<'_>) -> Log {
     let log = Log {
         level: s.text("level", choice(parse::LEVELS)).unwrap_or(tracing::Level::INFO),
         json: s.text("format", choice(parse::FORMATS)).unwrap_or(false),
-        mask: s.flag("mask").unwrap_or(true),
     };
     s.finish();
     log

@@ -90,8 +90,6 @@ pub struct Sip {
     pub codecs: Vec<Codec>,
     /// Between two documents to one subscriber (rule R51).
     pub notify_interval: Duration,
-    /// Of signalling packets.
-    pub dscp: u8,
 }
 
 /// How signalling travels.
@@ -143,10 +141,6 @@ pub struct Media {
     pub ports: RangeInclusive<u16>,
     /// Threads; 0 for one a processor.
     pub threads: usize,
-    /// Of voice packets.
-    pub dscp: u8,
-    /// Silence of RTP and RTCP after which a call ends (rule R45).
-    pub timeout: Duration,
 }
 
 /// The chat door.
@@ -209,8 +203,6 @@ pub struct Log {
     pub level: tracing::Level,
     /// As JSON lines; else as text.
     pub json: bool,
-    /// Numbers and addresses of people are left out.
-    pub mask: bool,
 }
 
 impl Config {

@@ -44,7 +44,7 @@ codec = ['opus']
 
 [media]
 ports = '100-90'
-dscp = 64
+threads = -1
 listen = ['10.0.0.1', '10.0.0.2']
 
 [xmpp]
@@ -72,9 +72,9 @@ level = 'info'
     let expected = [
         "line 2: sip.domain: must be a domain name",
         "line 3: sip.listen: must be a transport, an address and a port, like \"udp:0.0.0.0:5060\"",
-        "line 4: sip.codec: unknown key (known here: domain, listen, advertise, realm, anonymous, codecs, notify_interval_s, dscp)",
+        "line 4: sip.codec: unknown key (known here: domain, listen, advertise, realm, anonymous, codecs, notify_interval_s)",
         "line 7: media.ports: must be a range of at least two ports from 1024 on, like \"16384-32767\"",
-        "line 8: media.dscp: must be a whole number from 0 to 63",
+        "line 8: media.threads: must be a whole number from 0 to 1024",
         "line 9: media.listen: has two addresses of one family",
         "line 11: xmpp.secret: must be given, here, in the file that `secret_file` names, or as CUSAX_XMPP_SECRET",
         "line 12: xmpp.server: is not on this machine, and the component protocol is not encrypted: put an encrypted tunnel before it, or say in `plaintext_ok` why that is safe",
