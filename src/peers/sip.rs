@@ -1,1 +1,0 @@
-//! The phone door: calls and subscriptions to requests, events to calls and conference state.

@@ -1,0 +1,353 @@
+//! Calls: from INVITE to the room's answer, and to the end.
+
+use std::net::IpAddr;
+
+use rand::Rng;
+
+use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, MediaOrder, MediaPlane, Now, RoomName};
+use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
+use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
+use crate::sip::msg::Request;
+use crate::sip::sdp::{self, LocalMedia, Negotiation, Unacceptable};
+
+use super::record::CallRecord;
+use super::{RoomLookup, SipFront, focus};
+use crate::peers::sip::{ToRoom, refusal_response};
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) leg: LegId,
+    pub(super) room: RoomName,
+    pub(super) flow: Flow,
+    /// Their Contact URI as given: what a SUBSCRIBE of the same phone carries again.
+    pub(super) contact: String,
+    negotiation: Negotiation,
+    /// Our answer, or our offer if theirs is to come with the ACK.
+    description: String,
+    state: State,
+    held: bool,
+    listens_only: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The room hasn't answered.
+    Asked,
+    /// Our 200 is out.
+    Accepted,
+}
+
+impl SipFront {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one event, and the two things outside that it touches"
+    )]
+    pub(super) fn invite(
+        &mut self,
+        now: Now,
+        call: CallId,
+        flow: Flow,
+        request: &Request,
+        offer: Option<Body>,
+        plane: &mut dyn MediaPlane,
+        rooms: &dyn RoomLookup,
+    ) {
+        self.counters.calls += 1;
+        match self.try_invite(now, call, flow, request, offer, plane, rooms) {
+            Ok(()) => {}
+            Err(rejection) => {
+                // Gone: they hung up while we looked.
+                let _ = self.endpoint.reject(now.at, call, rejection);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    fn try_invite(
+        &mut self,
+        now: Now,
+        call: CallId,
+        flow: Flow,
+        request: &Request,
+        offer: Option<Body>,
+        plane: &mut dyn MediaPlane,
+        rooms: &dyn RoomLookup,
+    ) -> Result<(), Rejection> {
+        if self.closing {
+            return Err(Rejection::new(503).retry_after(self.settings.retry_after));
+        }
+        let Some(room) = self.room_of(&request.uri, rooms) else {
+            self.counters.not_found += 1;
+            return Err(Rejection::new(404));
+        };
+        let caller = self.caller(now, request)?;
+        let leg = LegId(self.next_leg);
+        let correlation = Correlation(self.rng.random());
+        let peer = flow.remote.ip();
+        // What can't be met must not cost a port.
+        if let Some(offer) = &offer {
+            sdp::check(&offer.bytes, &self.settings.media.codecs, peer).map_err(|why| self.unacceptable(why))?;
+        }
+        let open = plane.open(leg, correlation, peer).map_err(|_| {
+            self.counters.no_ports += 1;
+            Rejection::new(503).retry_after(self.settings.retry_after)
+        })?;
+        self.next_leg += 1;
+        let mut negotiation = Negotiation::new(LocalMedia {
+            rtp: open.rtp,
+            rtcp: open.rtcp,
+            session: self.rng.random_range(1..=i64::MAX as u64),
+            codecs: self.settings.media.codecs.clone(),
+            comfort_noise: self.settings.media.comfort_noise,
+        });
+        let (description, media) = match describe(&mut negotiation, offer.as_ref(), peer) {
+            Ok(done) => done,
+            Err(why) => {
+                plane.order(MediaOrder::Close(leg));
+                return Err(self.unacceptable(why));
+            }
+        };
+        let contact = request.headers.contact().map(|c| c.uri.to_string()).unwrap_or_default();
+        self.records.insert(leg, CallRecord::new(now, correlation, &room, &caller));
+        self.legs.insert(leg, call);
+        let join = ToRoom::Join {
+            leg,
+            caller,
+            ssrc: open.ssrc,
+            endpoint: contact.clone(),
+            correlation,
+        };
+        self.to_rooms.push_back((room.clone(), join));
+        self.calls.insert(
+            call,
+            Call {
+                leg,
+                room,
+                flow,
+                contact,
+                negotiation,
+                description,
+                state: State::Asked,
+                held: false,
+                listens_only: false,
+            },
+        );
+        if let Some(media) = media {
+            self.configure(call, media, plane);
+        }
+        Ok(())
+    }
+
+    /// Hands what was negotiated to the media plane, and what people should see of it to the room.
+    fn configure(&mut self, call: CallId, media: LegMedia, plane: &mut dyn MediaPlane) {
+        let Some(call) = self.calls.get_mut(&call) else { return };
+        let leg = call.leg;
+        let (held, listens_only) = (media.on_hold, !media.on_hold && media.direction == Direction::SendOnly);
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.codec = Some(media.codec);
+        }
+        plane.order(MediaOrder::Configure(leg, Box::new(media)));
+        if std::mem::replace(&mut call.held, held) != held {
+            self.to_rooms.push_back((call.room.clone(), ToRoom::Held(leg, held)));
+        }
+        if std::mem::replace(&mut call.listens_only, listens_only) != listens_only {
+            self.to_rooms.push_back((call.room.clone(), ToRoom::ListensOnly(leg, listens_only)));
+        }
+    }
+
+    pub(super) fn admit(&mut self, now: Now, leg: LegId) {
+        // Hung up meanwhile: the room hears of it behind its own answer.
+        let Some((id, call)) = self.by_leg(leg) else { return };
+        call.state = State::Accepted;
+        let description = Body::sdp(call.description.clone());
+        self.counters.admitted += 1;
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.answered(now);
+        }
+        // Gone: the end of the call is reported by an event of its own.
+        let _ = self.endpoint.accept(now.at, id, focus(), description);
+    }
+
+    pub(super) fn refuse(&mut self, now: Now, leg: LegId, refusal: Refusal, plane: &mut dyn MediaPlane) {
+        plane.order(MediaOrder::Close(leg));
+        let Some((id, _)) = self.by_leg(leg) else { return };
+        self.counters.refused += 1;
+        let (status, reason) = refusal_response(refusal);
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.ended(now, format!("refused: {refusal}"));
+        }
+        let _ = self.endpoint.reject(now.at, id, Rejection::new(status).because(reason));
+    }
+
+    pub(super) fn hang_up(&mut self, now: Now, leg: LegId, cause: &RoomEnd) {
+        let Some((id, _)) = self.by_leg(leg) else { return };
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.ended(now, ended_by_room(cause).to_owned());
+        }
+        let reason = reason(cause);
+        let _ = self.endpoint.hang_up(now.at, id, reason);
+    }
+
+    pub(super) fn confirmed(&mut self, now: Now, call: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane) {
+        self.read_answer(now, call, answer, plane);
+        if let Some(call) = self.calls.get(&call) {
+            self.to_rooms.push_back((call.room.clone(), ToRoom::Confirmed(call.leg)));
+        }
+    }
+
+    pub(super) fn reoffer_answered(&mut self, now: Now, call: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane) {
+        self.read_answer(now, call, answer, plane);
+    }
+
+    fn read_answer(&mut self, now: Now, id: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane) {
+        let (Some(answer), Some(call)) = (answer, self.calls.get_mut(&id)) else {
+            return;
+        };
+        match call.negotiation.read_answer(&answer.bytes, call.flow.remote.ip()) {
+            Ok(media) => self.configure(id, media, plane),
+            Err(why) => {
+                self.counters.not_acceptable += 1;
+                let _ = self.endpoint.hang_up(
+                    now.at,
+                    id,
+                    Some(Reason {
+                        cause: why.status(),
+                        text: why.to_string(),
+                    }),
+                );
+            }
+        }
+    }
+
+    pub(super) fn reoffer(&mut self, now: Now, id: CallId, offer: Option<Body>, plane: &mut dyn MediaPlane) {
+        let Some(call) = self.calls.get_mut(&id) else { return };
+        match describe(&mut call.negotiation, offer.as_ref(), call.flow.remote.ip()) {
+            Ok((description, media)) => {
+                if self.endpoint.accept_reoffer(now.at, id, Body::sdp(description)).is_ok()
+                    && let Some(media) = media
+                {
+                    self.configure(id, media, plane);
+                }
+            }
+            Err(why) => {
+                let rejection = self.unacceptable(why);
+                let _ = self.endpoint.reject_reoffer(now.at, id, rejection);
+            }
+        }
+    }
+
+    fn unacceptable(&mut self, why: Unacceptable) -> Rejection {
+        self.counters.not_acceptable += 1;
+        let agent = self.settings.hosts.first().map_or("cusax", String::as_str);
+        Rejection::new(why.status()).with("Warning", why.warning(agent))
+    }
+
+    pub(super) fn ended(&mut self, now: Now, id: CallId, cause: &EndCause, plane: &mut dyn MediaPlane) {
+        let Some(call) = self.calls.remove(&id) else { return };
+        self.legs.remove(&call.leg);
+        let (leg_cause, words) = ended_by_peer(cause);
+        if let Some(record) = self.records.get_mut(&call.leg) {
+            record.ended(now, words.to_owned());
+        }
+        self.bound_records();
+        match cause {
+            // The room knows, or never took the call in.
+            EndCause::WeHungUp | EndCause::Rejected => {}
+            EndCause::TheyHungUp { .. }
+            | EndCause::Cancelled { .. }
+            | EndCause::Unanswered
+            | EndCause::NoAck
+            | EndCause::Refused { .. }
+            | EndCause::WeCancelled
+            | EndCause::Unreachable(_)
+            | EndCause::Expired
+            | EndCause::Lost => self.to_rooms.push_back((call.room, ToRoom::Gone(call.leg, leg_cause))),
+        }
+        // The room closes the media of calls that it took in; of others nobody else will.
+        if call.state == State::Asked {
+            plane.order(MediaOrder::Close(call.leg));
+        }
+    }
+
+    /// The room's task is gone.
+    pub(super) fn abandon_calls(&mut self, now: Now, room: &RoomName, plane: &mut dyn MediaPlane) {
+        let left: Vec<(CallId, LegId, State)> = self
+            .calls
+            .iter()
+            .filter(|(_, c)| c.room == *room)
+            .map(|(id, c)| (*id, c.leg, c.state))
+            .collect();
+        for (id, leg, state) in left {
+            plane.order(MediaOrder::Close(leg));
+            let _ = match state {
+                State::Asked => self.endpoint.reject(now.at, id, Rejection::new(480)),
+                State::Accepted => self.endpoint.hang_up(now.at, id, reason(&RoomEnd::RoomGone)),
+            };
+        }
+    }
+
+    fn by_leg(&mut self, leg: LegId) -> Option<(CallId, &mut Call)> {
+        let id = *self.legs.get(&leg)?;
+        Some((id, self.calls.get_mut(&id)?))
+    }
+
+    /// Legs whose last numbers never came must not pile up.
+    fn bound_records(&mut self) {
+        while self.records.len() > self.calls.len() + super::RECORDS_MAX {
+            let Some(oldest) = self.records.keys().find(|leg| !self.legs.contains_key(leg)).copied() else {
+                return;
+            };
+            self.finished.extend(self.records.remove(&oldest));
+        }
+    }
+}
+
+/// Our description, and what it settles: an answer to an offer, or an offer of ours to a request without one.
+fn describe(negotiation: &mut Negotiation, offer: Option<&Body>, peer: IpAddr) -> Result<(String, Option<LegMedia>), Unacceptable> {
+    match offer {
+        Some(offer) => negotiation.answer(&offer.bytes, peer).map(|(answer, media)| (answer, Some(media))),
+        None => Ok((negotiation.offer(), None)),
+    }
+}
+
+/// `Reason` of our BYE (RFC 3326).
+fn reason(cause: &RoomEnd) -> Option<Reason> {
+    let (cause, text) = match cause {
+        RoomEnd::Departed => return None,
+        RoomEnd::Failed => (408, "No media".to_owned()),
+        RoomEnd::Kicked { why, .. } => (603, why.clone().unwrap_or_else(|| "Removed from the room".to_owned())),
+        RoomEnd::Banned { why, .. } => (603, why.clone().unwrap_or_else(|| "Banned from the room".to_owned())),
+        RoomEnd::MembershipLost => (403, "Members only".to_owned()),
+        RoomEnd::RoomGone => (410, "The room is closed".to_owned()),
+        RoomEnd::Shutdown => (503, "The server goes down".to_owned()),
+    };
+    Some(Reason { cause, text })
+}
+
+fn ended_by_room(cause: &RoomEnd) -> &'static str {
+    match cause {
+        RoomEnd::Departed => "hung up",
+        RoomEnd::Failed => "no media",
+        RoomEnd::Kicked { .. } => "removed",
+        RoomEnd::Banned { .. } => "banned",
+        RoomEnd::MembershipLost => "members only",
+        RoomEnd::RoomGone => "room gone",
+        RoomEnd::Shutdown => "server went down",
+    }
+}
+
+fn ended_by_peer(cause: &EndCause) -> (LegCause, &'static str) {
+    match cause {
+        EndCause::TheyHungUp { .. } => (LegCause::Departed, "hung up"),
+        EndCause::Cancelled { .. } => (LegCause::Departed, "cancelled"),
+        EndCause::WeHungUp | EndCause::WeCancelled => (LegCause::Departed, "ended"),
+        EndCause::Rejected => (LegCause::Failed, "refused"),
+        EndCause::Unanswered => (LegCause::Failed, "not answered"),
+        EndCause::NoAck => (LegCause::Failed, "never acknowledged"),
+        EndCause::Refused { .. } => (LegCause::Failed, "refused by the peer"),
+        EndCause::Unreachable(_) => (LegCause::Failed, "unreachable"),
+        EndCause::Expired => (LegCause::Failed, "session expired"),
+        EndCause::Lost => (LegCause::Failed, "lost"),
+    }
+}

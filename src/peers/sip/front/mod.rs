@@ -1,0 +1,284 @@
+//! Beside the SIP endpoint, once: finds the room, proves the caller, negotiates media. Holds no state of any room.
+
+mod call;
+mod caller;
+mod record;
+mod watch;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::model::media::Codec;
+use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
+use crate::sip::auth::Authenticator;
+use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
+use crate::sip::msg::{Request, Uri, room_of_user};
+
+use super::{FromRoom, ToRoom};
+use call::Call;
+pub use record::CallRecord;
+use watch::Watch;
+
+/// Call records waiting for their last numbers from the media plane; beyond it they are written without.
+const RECORDS_MAX: usize = 4096;
+
+/// What the front is told about its service.
+#[derive(Debug, Clone)]
+pub struct FrontSettings {
+    /// Domain of the conference URIs, and hosts that mean the same: advertised names and addresses.
+    pub hosts: Vec<String>,
+    /// Digest realm.
+    pub realm: String,
+    /// Callers without an account are let through to the rooms, which may still refuse them (rule R14).
+    pub unproven_callers: bool,
+    /// Codecs and the like.
+    pub media: MediaSettings,
+    /// What an overloaded or closing server tells callers to wait.
+    pub retry_after: Duration,
+}
+
+/// What calls are offered and answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaSettings {
+    /// Best first; not empty.
+    pub codecs: Vec<Codec>,
+    /// Comfort noise may be negotiated (rule R62).
+    pub comfort_noise: bool,
+}
+
+/// Whether a room can be dialled.
+pub trait RoomLookup {
+    /// It exists and takes calls.
+    fn dialable(&self, name: &RoomName) -> bool;
+}
+
+/// Counts of what the front refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FrontCounters {
+    /// Calls that asked to come in.
+    pub calls: u64,
+    /// Calls admitted by a room.
+    pub admitted: u64,
+    /// Calls refused by a room.
+    pub refused: u64,
+    /// Requests for rooms that don't exist or take no calls.
+    pub not_found: u64,
+    /// Challenges sent.
+    pub challenged: u64,
+    /// Wrong credentials.
+    pub bad_credentials: u64,
+    /// Offers that could not be met.
+    pub not_acceptable: u64,
+    /// Calls refused for want of ports.
+    pub no_ports: u64,
+}
+
+/// Beside the SIP endpoint.
+#[derive(Debug)]
+pub struct SipFront {
+    settings: FrontSettings,
+    endpoint: Endpoint,
+    authenticator: Authenticator,
+    accounts: Arc<dyn Directory>,
+    rng: StdRng,
+    next_leg: u64,
+    calls: BTreeMap<CallId, Call>,
+    legs: BTreeMap<LegId, CallId>,
+    watches: BTreeMap<SubscriptionId, Watch>,
+    records: BTreeMap<LegId, CallRecord>,
+    closing: bool,
+    counters: FrontCounters,
+    to_rooms: VecDeque<(RoomName, ToRoom)>,
+    finished: VecDeque<CallRecord>,
+}
+
+impl SipFront {
+    /// Puts the front beside an endpoint.
+    pub fn new(settings: FrontSettings, endpoint: Endpoint, accounts: Arc<dyn Directory>, seed: u64, now: Now) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let authenticator = Authenticator::new(&settings.realm, rng.random(), now.at);
+        Self {
+            settings,
+            endpoint,
+            authenticator,
+            accounts,
+            rng,
+            next_leg: 1,
+            calls: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            watches: BTreeMap::new(),
+            records: BTreeMap::new(),
+            closing: false,
+            counters: FrontCounters::default(),
+            to_rooms: VecDeque::new(),
+            finished: VecDeque::new(),
+        }
+    }
+
+    /// Takes what the sockets report.
+    pub fn handle_inbound(&mut self, now: Now, inbound: Inbound, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        self.endpoint.handle_inbound(now.at, inbound);
+        self.events(now, plane, rooms);
+    }
+
+    /// Runs the endpoint's timers that are due.
+    pub fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        self.endpoint.handle_timeout(now.at);
+        self.events(now, plane, rooms);
+    }
+
+    /// Takes a room's answer or order.
+    pub fn handle_room(&mut self, now: Now, message: FromRoom, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        match message {
+            FromRoom::Admit(leg) => self.admit(now, leg),
+            FromRoom::Refuse(leg, refusal) => self.refuse(now, leg, refusal, plane),
+            FromRoom::HangUp(leg, cause) => self.hang_up(now, leg, &cause),
+            FromRoom::AcceptWatch(subscription) => self.accept_watch(now, subscription),
+            FromRoom::RefuseWatch(subscription, refusal) => self.refuse_watch(now, subscription, refusal),
+            FromRoom::Notify(subscription, document) => self.notify(now, subscription, document),
+            FromRoom::Terminate(subscription, why) => self.terminate(now, subscription, why),
+        }
+        self.events(now, plane, rooms);
+    }
+
+    /// A room's task is gone: whatever it left open is ended.
+    pub fn handle_room_gone(&mut self, now: Now, room: &RoomName, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        self.abandon_calls(now, room, plane);
+        self.abandon_watches(now, room);
+        self.events(now, plane, rooms);
+    }
+
+    /// Takes a fact from the media plane.
+    pub fn handle_media(&mut self, now: Now, report: MediaReport, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        match report {
+            MediaReport::Speaking(leg, speaking) => self.tell_room_of(leg, ToRoom::Speaking(leg, speaking)),
+            MediaReport::Quiet(leg, seconds) => self.tell_room_of(leg, ToRoom::Quiet(leg, seconds)),
+            MediaReport::Resumed(leg) => self.tell_room_of(leg, ToRoom::Quiet(leg, 0)),
+            MediaReport::RoomFailed(room) => self.to_rooms.push_back((room, ToRoom::MediaFailed)),
+            MediaReport::Closed(leg, stats) => {
+                if let Some(mut record) = self.records.remove(&leg) {
+                    record.stats = Some(*stats);
+                    self.finished.push_back(record);
+                }
+            }
+            // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
+            MediaReport::Digit(..) | MediaReport::Applied(_) => {}
+        }
+        self.events(now, plane, rooms);
+    }
+
+    /// No new calls from now on: 503 with Retry-After.
+    pub fn close(&mut self) {
+        self.closing = true;
+    }
+
+    /// Calls that are still known to the endpoint.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// What was refused, by the front and by the endpoint.
+    pub fn counters(&self) -> (FrontCounters, crate::sip::endpoint::Counters) {
+        (self.counters, *self.endpoint.counters())
+    }
+
+    /// The next message to send.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.endpoint.poll_transmit()
+    }
+
+    /// The next message for a room.
+    pub fn poll_room(&mut self) -> Option<(RoomName, ToRoom)> {
+        self.to_rooms.pop_front()
+    }
+
+    /// The next call that is over, for the log (rule R80).
+    pub fn poll_record(&mut self) -> Option<CallRecord> {
+        self.finished.pop_front()
+    }
+
+    /// When [`SipFront::handle_timeout`] is due, and what for.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        self.endpoint.poll_timeout()
+    }
+
+    fn events(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Invite {
+                    call,
+                    flow,
+                    request,
+                    offer,
+                } => self.invite(now, call, flow, &request, offer, plane, rooms),
+                Event::Confirmed { call, answer } => self.confirmed(now, call, answer, plane),
+                Event::Reoffer { call, offer, .. } => self.reoffer(now, call, offer, plane),
+                Event::ReofferAnswered { call, answer } => self.reoffer_answered(now, call, answer, plane),
+                // The session stays as it was (rule R43).
+                Event::ReofferWithdrawn { .. } | Event::ReofferFailed { .. } => {}
+                Event::Ended { call, cause } => self.ended(now, call, &cause, plane),
+                Event::Options { options, request, .. } => self.options(now, options, &request, rooms),
+                Event::Subscribe {
+                    subscription,
+                    call,
+                    flow,
+                    request,
+                    ..
+                } => self.subscribe(now, subscription, call, flow, &request, rooms),
+                Event::Refreshed { subscription, .. } => self.tell_watch(subscription, ToRoom::Refresh(subscription)),
+                Event::Notified { subscription, .. } => self.tell_watch(subscription, ToRoom::Notified(subscription)),
+                Event::SubscriptionEnded { subscription, .. } => {
+                    self.tell_watch(subscription, ToRoom::Unwatch(subscription));
+                    self.watches.remove(&subscription);
+                }
+                // INFO is answered by the endpoint and means nothing in a room; the rest belongs to calls that the focus makes itself.
+                Event::Info { .. } | Event::Progress { .. } | Event::Answered { .. } => {}
+            }
+        }
+    }
+
+    /// The room that a request's URI names, if it can be dialled here.
+    fn room_of(&self, uri: &Uri, rooms: &dyn RoomLookup) -> Option<RoomName> {
+        let uri = uri.as_sip()?;
+        let host = uri.host.to_string();
+        if !self.settings.hosts.iter().any(|h| h.eq_ignore_ascii_case(&host)) {
+            return None;
+        }
+        let name = room_of_user(uri.user.as_deref()?).ok()?;
+        rooms.dialable(&name).then_some(name)
+    }
+
+    fn options(&mut self, now: Now, options: OptionsId, request: &Request, rooms: &dyn RoomLookup) {
+        let answer = if request.uri.as_sip().is_some_and(|uri| uri.user.is_none()) {
+            OptionsAnswer::Capabilities(Presentation::default())
+        } else if self.room_of(&request.uri, rooms).is_some() {
+            OptionsAnswer::Capabilities(focus())
+        } else {
+            self.counters.not_found += 1;
+            OptionsAnswer::Rejected(Rejection::new(404))
+        };
+        // Gone: the transaction has run out meanwhile.
+        let _ = self.endpoint.answer_options(now.at, options, answer);
+    }
+
+    fn tell_room_of(&mut self, leg: LegId, message: ToRoom) {
+        if let Some(call) = self.legs.get(&leg).and_then(|call| self.calls.get(call)) {
+            self.to_rooms.push_back((call.room.clone(), message));
+        }
+    }
+
+    fn tell_watch(&mut self, subscription: SubscriptionId, message: ToRoom) {
+        if let Some(watch) = self.watches.get(&subscription) {
+            self.to_rooms.push_back((watch.room.clone(), message));
+        }
+    }
+}
+
+/// How every answer for a room presents itself (checklist M-1).
+fn focus() -> Presentation {
+    Presentation { user: None, focus: true }
+}

@@ -1,0 +1,60 @@
+//! One line per call at its end (rule R80).
+
+use crate::model::media::Codec;
+use crate::model::{Caller, Correlation, LegStats, Now, RoomName};
+
+/// What is known of a call when it is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallRecord {
+    /// The same in every log line of this person.
+    pub correlation: Correlation,
+    /// The room that was called.
+    pub room: RoomName,
+    /// Who called: an AOR that was proven, `unproven` or `anonymous`; what somebody merely claims to be isn't recorded.
+    pub caller: String,
+    /// When the INVITE came, ms since the UNIX epoch.
+    pub started_unix_ms: u64,
+    /// How long it rang, and how long it was up, in ms.
+    pub answered_unix_ms: Option<u64>,
+    /// When it ended, ms since the UNIX epoch.
+    pub ended_unix_ms: Option<u64>,
+    /// Why, in words.
+    pub cause: String,
+    /// What was spoken, once negotiated.
+    pub codec: Option<Codec>,
+    /// Its last numbers; none if the media plane never reported.
+    pub stats: Option<LegStats>,
+}
+
+impl CallRecord {
+    pub(super) fn new(now: Now, correlation: Correlation, room: &RoomName, caller: &Caller) -> Self {
+        let caller = match caller {
+            Caller::Account { aor, .. } => aor.as_str().to_owned(),
+            Caller::Claimed { .. } => "unproven".to_owned(),
+            Caller::Anonymous => "anonymous".to_owned(),
+        };
+        Self {
+            correlation,
+            room: room.clone(),
+            caller,
+            started_unix_ms: now.unix_ms,
+            answered_unix_ms: None,
+            ended_unix_ms: None,
+            cause: String::new(),
+            codec: None,
+            stats: None,
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: Now) {
+        self.answered_unix_ms = Some(now.unix_ms);
+    }
+
+    /// The first cause stays: a BYE of ours is followed by its own end.
+    pub(super) fn ended(&mut self, now: Now, cause: String) {
+        if self.ended_unix_ms.is_none() {
+            self.ended_unix_ms = Some(now.unix_ms);
+            self.cause = cause;
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Subscriptions to conference state (RFC 4575, RFC 6665): who asks, and the way to the room.
+
+use crate::model::{CallId, Now, RoomName, SubscriptionId};
+use crate::peers::sip::{ToRoom, WatchEnd, Watcher, refusal_response};
+use crate::room::Refusal;
+use crate::sip::endpoint::{Body, CommandError, Flow, Rejection, TerminationReason};
+use crate::sip::msg::Request;
+
+use super::{RoomLookup, SipFront, focus};
+
+/// The type of a conference document.
+const CONFERENCE_INFO: &str = "application/conference-info+xml";
+
+/// One subscription.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) room: RoomName,
+}
+
+impl SipFront {
+    pub(super) fn subscribe(
+        &mut self,
+        now: Now,
+        subscription: SubscriptionId,
+        call: Option<CallId>,
+        flow: Flow,
+        request: &Request,
+        rooms: &dyn RoomLookup,
+    ) {
+        match self.try_subscribe(now, call, flow, request, rooms) {
+            Ok((room, watcher)) => {
+                self.to_rooms.push_back((room.clone(), ToRoom::Watch { subscription, watcher }));
+                self.watches.insert(subscription, Watch { room });
+            }
+            Err(rejection) => {
+                // Gone: the transaction has run out meanwhile.
+                let _ = self.endpoint.reject_subscription(now.at, subscription, rejection);
+            }
+        }
+    }
+
+    fn try_subscribe(
+        &mut self,
+        now: Now,
+        call: Option<CallId>,
+        flow: Flow,
+        request: &Request,
+        rooms: &dyn RoomLookup,
+    ) -> Result<(RoomName, Watcher), Rejection> {
+        // RFC 4575 section 3.4: without Accept, conference-info is meant.
+        let accepted = match request.headers.accept() {
+            Ok(Some(types)) => types.iter().any(|t| t.covers("application", "conference-info+xml")),
+            Ok(None) => true,
+            Err(_) => return Err(Rejection::new(400).because("Bad Accept")),
+        };
+        if !accepted {
+            return Err(Rejection::new(406).with("Accept", CONFERENCE_INFO));
+        }
+        if let Some(call) = call.and_then(|id| self.calls.get(&id)) {
+            return Ok((call.room.clone(), Watcher::Leg(call.leg)));
+        }
+        let Some(room) = self.room_of(&request.uri, rooms) else {
+            self.counters.not_found += 1;
+            return Err(Rejection::new(404));
+        };
+        // RFC 4579 section 3.4 wants the SUBSCRIBE outside of the call's dialog. A phone without an account is known again by the flow of
+        // its call and the Contact that it gave there: whoever forges both has the documents sent to that phone.
+        let contact = request.headers.contact().ok().map(|c| c.uri.to_string());
+        let own_call = self
+            .calls
+            .values()
+            .find(|c| c.room == room && c.flow == flow && Some(&c.contact) == contact.as_ref());
+        if let Some(call) = own_call {
+            return Ok((room, Watcher::Leg(call.leg)));
+        }
+        Ok((room, Watcher::Caller(self.proven_caller(now, request)?)))
+    }
+
+    pub(super) fn accept_watch(&mut self, now: Now, subscription: SubscriptionId) {
+        let done = self.endpoint.accept_subscription(now.at, subscription, &focus());
+        self.drop_if_gone(subscription, done);
+    }
+
+    pub(super) fn refuse_watch(&mut self, now: Now, subscription: SubscriptionId, refusal: Refusal) {
+        self.watches.remove(&subscription);
+        let (status, reason) = match refusal {
+            // Watching is a right that they lack, whatever the room calls it.
+            Refusal::NotInRoom => (403, "Only Participants May Watch"),
+            other => refusal_response(other),
+        };
+        let _ = self
+            .endpoint
+            .reject_subscription(now.at, subscription, Rejection::new(status).because(reason));
+    }
+
+    pub(super) fn notify(&mut self, now: Now, subscription: SubscriptionId, document: Vec<u8>) {
+        let body = Body {
+            content_type: CONFERENCE_INFO.to_owned(),
+            bytes: document,
+        };
+        let done = self.endpoint.notify(now.at, subscription, body);
+        self.drop_if_gone(subscription, done);
+    }
+
+    pub(super) fn terminate(&mut self, now: Now, subscription: SubscriptionId, why: WatchEnd) {
+        self.watches.remove(&subscription);
+        let reason = match why {
+            WatchEnd::NoResource => TerminationReason::NoResource,
+            WatchEnd::Rejected => TerminationReason::Rejected,
+        };
+        let _ = self.endpoint.terminate(now.at, subscription, reason, None);
+    }
+
+    /// The room's task is gone.
+    pub(super) fn abandon_watches(&mut self, now: Now, room: &RoomName) {
+        let left: Vec<SubscriptionId> = self.watches.iter().filter(|(_, w)| w.room == *room).map(|(id, _)| *id).collect();
+        for subscription in left {
+            self.terminate(now, subscription, WatchEnd::NoResource);
+        }
+    }
+
+    /// A subscription that the endpoint has forgotten must not linger in the room.
+    fn drop_if_gone(&mut self, subscription: SubscriptionId, done: Result<(), CommandError>) {
+        if done == Err(CommandError::Gone)
+            && let Some(watch) = self.watches.remove(&subscription)
+        {
+            self.to_rooms.push_back((watch.room, ToRoom::Unwatch(subscription)));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The phone door: calls and subscriptions to requests, events to calls and conference state.
+//!
+//! [`SipFront`] stands beside the SIP endpoint, once: it finds the room, proves the caller, negotiates media.
+//! [`SipRoom`] stands in each room's task: it shows the room to its watchers and ends calls that the room put out.
+//! Between them go [`ToRoom`] and [`FromRoom`], by leg and subscription; a room never sees a SIP message.
+
+mod front;
+mod refusal;
+mod room;
+mod state;
+
+pub use front::{CallRecord, FrontCounters, FrontSettings, MediaSettings, RoomLookup, SipFront};
+pub use refusal::refusal_response;
+pub use room::{SipRoom, SipRoomSettings};
+
+use crate::model::{Caller, Correlation, LegId, SubscriptionId};
+use crate::room::{EndCause, LegCause, Refusal};
+
+/// From the front to a room.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ToRoom {
+    /// A call asks to come in; answered by [`FromRoom::Admit`] or [`FromRoom::Refuse`].
+    Join {
+        /// Its leg, negotiated and waiting in the vestibule.
+        leg: LegId,
+        /// Who calls.
+        caller: Caller,
+        /// SSRC of what we send to them.
+        ssrc: u32,
+        /// Their Contact URI.
+        endpoint: String,
+        /// For the logs.
+        correlation: Correlation,
+    },
+    /// Our 200 was acknowledged.
+    Confirmed(LegId),
+    /// On hold, or back (rule R44).
+    Held(LegId, bool),
+    /// Listens only, or speaks again.
+    ListensOnly(LegId, bool),
+    /// The call is gone by the peer's doing.
+    Gone(LegId, LegCause),
+    /// No packets for so many seconds (rule R45); 0: they are back.
+    Quiet(LegId, u32),
+    /// Began or stopped to speak.
+    Speaking(LegId, bool),
+    /// The media plane has lost the room.
+    MediaFailed,
+    /// Somebody asks to watch the conference state; answered by [`FromRoom::AcceptWatch`] or [`FromRoom::RefuseWatch`].
+    Watch {
+        /// The subscription.
+        subscription: SubscriptionId,
+        /// Who asks: a present caller, or an account.
+        watcher: Watcher,
+    },
+    /// The watcher asks for the full state again.
+    Refresh(SubscriptionId),
+    /// A NOTIFY was answered: the next may go.
+    Notified(SubscriptionId),
+    /// The subscription is over.
+    Unwatch(SubscriptionId),
+}
+
+/// Who watches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watcher {
+    /// A caller of this room, by their leg.
+    Leg(LegId),
+    /// Somebody proven or not, by what is known of them.
+    Caller(Caller),
+}
+
+/// From a room to the front.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FromRoom {
+    /// Answer the call with 200.
+    Admit(LegId),
+    /// Refuse the call.
+    Refuse(LegId, Refusal),
+    /// End the call as soon as BYE is allowed (rule R41).
+    HangUp(LegId, EndCause),
+    /// Answer the SUBSCRIBE with 200.
+    AcceptWatch(SubscriptionId),
+    /// Refuse the SUBSCRIBE.
+    RefuseWatch(SubscriptionId, Refusal),
+    /// Send this document.
+    Notify(SubscriptionId, Vec<u8>),
+    /// End the subscription: the room is gone, or the watcher may not watch any more.
+    Terminate(SubscriptionId, WatchEnd),
+}
+
+/// Why a subscription ends by our doing (RFC 6665 section 4.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchEnd {
+    /// `noresource`: the conference is over.
+    NoResource,
+    /// `rejected`: they may not watch any more.
+    Rejected,
+}

@@ -1,0 +1,355 @@
+//! The phone door of one room: who watches it, and what they are told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::model::{Actor, Door, LegId, Now, Origin, RoomName, SubscriptionId, origin::Asker};
+use crate::room::{Accepted, EndCause, Event, Numbered, PersonView, Refusal, Report, Request, Room, View};
+use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, State, User, Watcher as Told};
+use crate::sip::msg::user_of_room;
+
+use super::state::{self, entity};
+use super::{FromRoom, ToRoom, WatchEnd, Watcher};
+
+/// How long a departed person stays in the documents as disconnected (rule R52: 5 to 60 s): two of the slowest watchers' intervals.
+const DEPARTED_FOR: Duration = Duration::from_secs(10);
+/// Departed people remembered at once; beyond it the oldest is deleted early, which rule R52 lets a full room do.
+const DEPARTED_MAX: usize = 200;
+
+/// What a room's phone door is told about its service.
+#[derive(Debug, Clone)]
+pub struct SipRoomSettings {
+    /// Domain of the conference URIs.
+    pub domain: String,
+    /// Domain of the rooms in the chat.
+    pub rooms_domain: String,
+    /// Announce the chat as `xmpp:…?join` rather than as a bare address (checklist M-3).
+    pub join_uri: bool,
+    /// Shortest time between two documents to one watcher (rule R51).
+    pub notify_interval: Duration,
+    /// People who may watch at once.
+    pub max_watchers: usize,
+}
+
+impl SipRoomSettings {
+    /// The room's conference URI (rule R14: the user part is the name, escaped).
+    pub fn room_uri(&self, room: &RoomName) -> String {
+        format!("sip:{}@{}", user_of_room(room), self.domain)
+    }
+
+    /// The chat's URI (RFC 5122).
+    pub fn chat_uri(&self, room: &RoomName) -> String {
+        format!(
+            "xmpp:{}@{}{}",
+            user_of_room(room),
+            self.rooms_domain,
+            if self.join_uri { "?join" } else { "" }
+        )
+    }
+}
+
+/// The phone door of one room.
+#[derive(Debug)]
+pub struct SipRoom {
+    settings: SipRoomSettings,
+    watchers: BTreeMap<SubscriptionId, Watching>,
+    departed: Vec<Departed>,
+    /// Calls as the last documents showed them: a departure is told to those who knew of it.
+    shown: BTreeMap<LegId, PersonView>,
+    subject: Option<String>,
+    changed: bool,
+    standing_changed: bool,
+    commands: VecDeque<FromRoom>,
+}
+
+#[derive(Debug)]
+struct Watching {
+    origin: Origin,
+    view: View,
+    told: Told,
+}
+
+/// A call that is over, still shown.
+#[derive(Debug, Clone)]
+pub(super) struct Departed {
+    leg: LegId,
+    person: PersonView,
+    departure: Departure,
+    until: Instant,
+}
+
+impl Departed {
+    /// The departed person as they are shown to one view class.
+    pub(super) fn user_for(&self, view: View) -> User {
+        User {
+            entity: entity(&self.person, view),
+            display_text: Some(self.person.name.clone()),
+            associated_aors: Vec::new(),
+            roles: vec!["participant".to_owned()],
+            endpoints: vec![Endpoint {
+                entity: state::call_entity(&self.person, self.leg, view),
+                display_text: None,
+                status: EndpointStatus::Disconnected,
+                joined_unix_ms: None,
+                departure: Some(self.departure.clone()),
+                media: Vec::new(),
+            }],
+        }
+    }
+}
+
+impl SipRoom {
+    /// A door that nobody watches yet.
+    pub fn new(settings: SipRoomSettings) -> Self {
+        Self {
+            settings,
+            watchers: BTreeMap::new(),
+            departed: Vec::new(),
+            shown: BTreeMap::new(),
+            subject: None,
+            changed: false,
+            standing_changed: false,
+            commands: VecDeque::new(),
+        }
+    }
+
+    /// Takes a message of the front.
+    pub fn handle(&mut self, now: Now, room: &mut Room, message: ToRoom) {
+        match message {
+            ToRoom::Join {
+                leg,
+                caller,
+                ssrc,
+                endpoint,
+                correlation,
+            } => {
+                let origin = Origin {
+                    door: Door::Sip,
+                    by: Asker::Caller(caller.clone()),
+                };
+                let answer = room.request(
+                    now,
+                    &origin,
+                    Request::Join {
+                        leg,
+                        caller,
+                        ssrc,
+                        endpoint,
+                        correlation,
+                    },
+                );
+                self.commands.push_back(match answer {
+                    Ok(_) => FromRoom::Admit(leg),
+                    Err(refusal) => FromRoom::Refuse(leg, refusal),
+                });
+            }
+            ToRoom::Confirmed(leg) => room.report(now, Report::LegConfirmed(leg)),
+            ToRoom::Held(leg, held) => room.report(now, Report::LegHeld(leg, held)),
+            ToRoom::ListensOnly(leg, only) => room.report(now, Report::LegListensOnly(leg, only)),
+            ToRoom::Gone(leg, cause) => room.report(now, Report::LegGone(leg, cause)),
+            ToRoom::Quiet(leg, seconds) => room.report(now, Report::LegQuiet(leg, seconds)),
+            ToRoom::Speaking(leg, speaking) => room.report(now, Report::Speaking(leg, speaking)),
+            ToRoom::MediaFailed => room.report(now, Report::MediaFailed),
+            ToRoom::Watch { subscription, watcher } => self.watch(now, room, subscription, watcher),
+            ToRoom::Refresh(subscription) => {
+                if let Some(watching) = self.watchers.get_mut(&subscription) {
+                    watching.told.refresh();
+                    self.changed = true;
+                }
+            }
+            ToRoom::Notified(subscription) => {
+                if let Some(watching) = self.watchers.get_mut(&subscription) {
+                    watching.told.notified();
+                    self.changed = true;
+                }
+            }
+            ToRoom::Unwatch(subscription) => {
+                self.watchers.remove(&subscription);
+            }
+        }
+    }
+
+    fn watch(&mut self, now: Now, room: &mut Room, subscription: SubscriptionId, watcher: Watcher) {
+        let by = match watcher {
+            Watcher::Leg(leg) => Asker::Leg(leg),
+            Watcher::Caller(caller) => Asker::Caller(caller),
+        };
+        let origin = Origin { door: Door::Sip, by };
+        let refusal = match may_watch(room, now, &origin) {
+            Ok(_) if self.watchers.len() >= self.settings.max_watchers => Refusal::Full,
+            Ok(view) => {
+                self.watchers.insert(
+                    subscription,
+                    Watching {
+                        origin,
+                        view,
+                        told: Told::new(self.settings.notify_interval),
+                    },
+                );
+                self.commands.push_back(FromRoom::AcceptWatch(subscription));
+                self.changed = true;
+                return;
+            }
+            Err(refusal) => refusal,
+        };
+        self.commands.push_back(FromRoom::RefuseWatch(subscription, refusal));
+    }
+
+    /// Takes a change of the room.
+    pub fn handle_event(&mut self, now: Now, event: &Numbered) {
+        self.changed = true;
+        match &event.event {
+            Event::LegLeft { leg, cause, .. } => {
+                self.keep_departed(now, *leg, cause);
+                // The peer's own BYE needs no answer of the room's.
+                if *cause != EndCause::Departed {
+                    self.commands.push_back(FromRoom::HangUp(*leg, cause.clone()));
+                }
+                self.standing_changed = true;
+            }
+            Event::StandingChanged { .. }
+            | Event::AbsentAffiliation { .. }
+            | Event::OccupantEntered(_)
+            | Event::OccupantLeft { .. }
+            | Event::LegJoined { .. } => self.standing_changed = true,
+            Event::Closed { .. } => {
+                for subscription in std::mem::take(&mut self.watchers).into_keys() {
+                    self.commands.push_back(FromRoom::Terminate(subscription, WatchEnd::NoResource));
+                }
+            }
+            Event::Renamed { .. }
+            | Event::AudioChanged { .. }
+            | Event::LockChanged(_)
+            | Event::ConfigChanged { .. }
+            | Event::Notice { .. } => {}
+        }
+    }
+
+    /// Remembers a call that is over for those who were shown it.
+    fn keep_departed(&mut self, now: Now, leg: LegId, cause: &EndCause) {
+        let Some(person) = self.shown.remove(&leg) else { return };
+        if self.departed.len() >= DEPARTED_MAX {
+            self.departed.remove(0);
+        }
+        self.departed.push(Departed {
+            leg,
+            person,
+            departure: departure(now, cause),
+            until: now.at + DEPARTED_FOR,
+        });
+    }
+
+    /// Writes what has become due to watchers. To be called after every input, when all events have been handled.
+    pub fn flush(&mut self, now: Now, room: &mut Room, subject: Option<&str>) {
+        if self.subject.as_deref() != subject {
+            self.subject = subject.map(str::to_owned);
+            self.changed = true;
+        }
+        let before = self.departed.len();
+        self.departed.retain(|d| d.until > now.at);
+        self.changed |= self.departed.len() != before;
+        if self.watchers.is_empty() {
+            self.shown.clear();
+            return;
+        }
+        if std::mem::take(&mut self.standing_changed) {
+            self.recheck(now, room);
+        }
+        if std::mem::take(&mut self.changed) {
+            self.tell(now, room);
+        }
+        for (subscription, watching) in &mut self.watchers {
+            if let Some(document) = watching.told.poll_document(now.at) {
+                self.commands.push_back(FromRoom::Notify(*subscription, document));
+            }
+        }
+    }
+
+    /// Somebody's standing changed: who may watch, and how much, is asked again.
+    fn recheck(&mut self, now: Now, room: &mut Room) {
+        let mut out = Vec::new();
+        for (subscription, watching) in &mut self.watchers {
+            match may_watch(room, now, &watching.origin) {
+                Ok(view) => watching.view = view,
+                Err(_) => out.push(*subscription),
+            }
+        }
+        for subscription in out {
+            self.watchers.remove(&subscription);
+            self.commands.push_back(FromRoom::Terminate(subscription, WatchEnd::Rejected));
+        }
+    }
+
+    /// Builds the state once per view class and hands it to the watchers of that class.
+    fn tell(&mut self, now: Now, room: &Room) {
+        let mut states: BTreeMap<View, Arc<State>> = BTreeMap::new();
+        for watching in self.watchers.values_mut() {
+            let state = states.entry(watching.view).or_insert_with(|| {
+                Arc::new(state::state(
+                    room,
+                    &self.settings,
+                    self.subject.as_deref(),
+                    &self.departed,
+                    watching.view,
+                ))
+            });
+            watching.told.update(now.at, state);
+        }
+        self.shown = room
+            .people()
+            .flat_map(|p| {
+                p.legs
+                    .iter()
+                    .map(|l| l.id)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .map(move |l| (l, p.clone()))
+            })
+            .collect();
+    }
+
+    /// When [`SipRoom::flush`] has something to do although nothing happened.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let documents = self.watchers.values().filter_map(|w| w.told.poll_timeout());
+        let departed = self.departed.iter().map(|d| (d.until, "departed participant leaves the documents"));
+        documents
+            .chain(departed.filter(|_| !self.watchers.is_empty()))
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// What the front has to do.
+    pub fn poll_command(&mut self) -> Option<FromRoom> {
+        self.commands.pop_front()
+    }
+}
+
+/// The view class that the room grants, if it does.
+fn may_watch(room: &mut Room, now: Now, origin: &Origin) -> Result<View, Refusal> {
+    match room.request(now, origin, Request::Watch)? {
+        Accepted::View(view) => Ok(view),
+        Accepted::Done | Accepted::Unchanged | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::List(_) => Ok(View::Other),
+    }
+}
+
+/// How a call went, in the words of RFC 4575 sections 5.7.6 and 5.7.7.
+fn departure(now: Now, cause: &EndCause) -> Departure {
+    let (method, reason, by) = match cause {
+        EndCause::Departed => (DepartureMethod::Departed, None, None),
+        EndCause::Failed => (DepartureMethod::Failed, None, None),
+        EndCause::Kicked { by, why } | EndCause::Banned { by, why } => (DepartureMethod::Booted, why.clone(), Some(by)),
+        EndCause::MembershipLost => (DepartureMethod::Booted, Some("members only".to_owned()), None),
+        EndCause::RoomGone => (DepartureMethod::Booted, Some("the room was destroyed".to_owned()), None),
+        EndCause::Shutdown => (DepartureMethod::Booted, Some("the server goes down".to_owned()), None),
+    };
+    let by = by.and_then(|by| match by {
+        Actor::Person { name, .. } => Some(name.clone()),
+        Actor::Account(_) | Actor::Operator | Actor::Room => None,
+    });
+    Departure {
+        method,
+        unix_ms: now.unix_ms,
+        reason,
+        by,
+    }
+}

@@ -1,0 +1,178 @@
+//! The room as conference state: what a watcher of one view class may see (rules R13, R52, R53; checklist M-3, M-6, X-6).
+
+use crate::model::mute::MuteKind;
+use crate::model::{AudioAccess, Caller, LegId, MuteSet, Whois};
+use crate::room::{AudioLevel, LegState, LegView, PersonView, Room, TextLevel, View};
+use crate::sip::conference::{Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User};
+
+use super::room::{Departed, SipRoomSettings};
+
+/// Builds the document's content for one view class.
+pub(super) fn state(room: &Room, settings: &SipRoomSettings, subject: Option<&str>, departed: &[Departed], view: View) -> State {
+    let entity = settings.room_uri(room.name());
+    let mut users: Vec<User> = room
+        .people()
+        .filter(|p| !p.legs.is_empty() || p.text != TextLevel::None)
+        .map(|p| user(room, &p, view))
+        .collect();
+    for gone in departed {
+        let shown = gone.user_for(view);
+        match users.iter_mut().find(|u| u.entity == shown.entity) {
+            Some(user) => user.endpoints.extend(shown.endpoints),
+            None => users.push(shown),
+        }
+    }
+    State {
+        description: description(room, settings, &entity, subject),
+        entity,
+        host: Some(settings.domain.clone()),
+        active: true,
+        locked: room.is_locked(),
+        users,
+    }
+}
+
+fn description(room: &Room, settings: &SipRoomSettings, entity: &str, subject: Option<&str>) -> Description {
+    let config = room.config();
+    let conf_uris = if config.audio == AudioAccess::Off {
+        Vec::new()
+    } else {
+        vec![Entry {
+            uri: entity.to_owned(),
+            display_text: None,
+            purpose: "participation".to_owned(),
+        }]
+    };
+    Description {
+        display_text: Some(config.title.clone())
+            .filter(|t| !t.is_empty())
+            .or_else(|| Some(room.name().to_string())),
+        subject: subject.filter(|s| !s.is_empty()).map(str::to_owned),
+        conf_uris,
+        service_uris: vec![Entry {
+            uri: settings.chat_uri(room.name()),
+            display_text: None,
+            purpose: "grouptextchat".to_owned(),
+        }],
+        maximum_user_count: Some(config.max_people),
+    }
+}
+
+fn user(room: &Room, person: &PersonView, view: View) -> User {
+    let mut endpoints: Vec<Endpoint> = person.legs.iter().map(|leg| call_endpoint(person, leg, view)).collect();
+    if person.text != TextLevel::None {
+        endpoints.push(chat_endpoint(room, person));
+    }
+    User {
+        entity: entity(person, view),
+        display_text: Some(person.name.clone()),
+        associated_aors: associated(room, person, view),
+        roles: vec![
+            if person.role == crate::model::Role::Moderator {
+                "moderator"
+            } else {
+                "participant"
+            }
+            .to_owned(),
+        ],
+        endpoints,
+    }
+}
+
+/// A proven AOR is shown to those in the room, unless it is a number; what is only claimed, and who wants to stay unknown, gets a name of ours.
+pub(super) fn entity(person: &PersonView, view: View) -> String {
+    match &person.caller {
+        Some(Caller::Account { aor, .. }) if view == View::Moderator || !is_number(aor.user()) => aor.as_str().to_owned(),
+        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous) | None => person.hidden_entity.clone(),
+    }
+}
+
+/// Other addresses of a person: the JID where the viewer may know it, and for moderators what an unproven caller claims to be.
+fn associated(room: &Room, person: &PersonView, view: View) -> Vec<String> {
+    let jid = person
+        .jid
+        .iter()
+        .filter(|_| may_see_jid(room, view))
+        .map(|jid| format!("xmpp:{jid}"));
+    let claim = match &person.caller {
+        Some(Caller::Claimed { uri, .. }) if view == View::Moderator => Some(uri.clone()),
+        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous) | None => None,
+    };
+    jid.chain(claim).collect()
+}
+
+/// A telephone number as the user part of a URI.
+fn is_number(user: &str) -> bool {
+    let digits = user.strip_prefix('+').unwrap_or(user);
+    digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Real JIDs go where the room's own anonymity lets them (rule R13).
+fn may_see_jid(room: &Room, view: View) -> bool {
+    match view {
+        View::Moderator => true,
+        View::Member => room.config().whois == Whois::Anyone,
+        View::Other => false,
+    }
+}
+
+fn call_endpoint(person: &PersonView, leg: &LegView, view: View) -> Endpoint {
+    let status = match leg.state {
+        LegState::Joining => EndpointStatus::Pending,
+        LegState::Held => EndpointStatus::OnHold,
+        LegState::Up if muted_by_focus(&person.mutes) => EndpointStatus::MutedViaFocus,
+        LegState::Up => EndpointStatus::Connected,
+    };
+    let media = match leg.state {
+        LegState::Held => MediaStatus::Inactive,
+        LegState::Joining | LegState::Up if person.mutes.is_muted() || person.audio == AudioLevel::ListenOnly => MediaStatus::RecvOnly,
+        LegState::Joining | LegState::Up => MediaStatus::SendRecv,
+    };
+    Endpoint {
+        entity: call_entity(person, leg.id, view),
+        display_text: None,
+        status,
+        joined_unix_ms: Some(leg.joined_unix_ms),
+        departure: None,
+        media: vec![Media {
+            id: "1".to_owned(),
+            kind: MediaKind::Audio,
+            src_id: Some(leg.ssrc),
+            status: media,
+        }],
+    }
+}
+
+/// Somebody's own choice isn't the focus's doing.
+fn muted_by_focus(mutes: &MuteSet) -> bool {
+    [MuteKind::Host, MuteKind::ChatVoice, MuteKind::Policy]
+        .into_iter()
+        .any(|kind| mutes.has(kind))
+}
+
+/// A call's key in the documents: stable, and telling no address.
+pub(super) fn call_entity(person: &PersonView, leg: LegId, view: View) -> String {
+    format!("{};leg={}", entity(person, view), leg.0)
+}
+
+/// Somebody's place in the chat: text only (checklist M-6).
+fn chat_endpoint(room: &Room, person: &PersonView) -> Endpoint {
+    let status = match person.text {
+        TextLevel::TwoWay => MediaStatus::SendRecv,
+        TextLevel::ReadOnly => MediaStatus::RecvOnly,
+        TextLevel::None => MediaStatus::Inactive,
+    };
+    Endpoint {
+        entity: format!("{};chat", person.hidden_entity),
+        display_text: person.occupants.iter().find_map(|o| room.occupant(*o)).map(|o| o.nick),
+        status: EndpointStatus::Connected,
+        joined_unix_ms: None,
+        departure: None,
+        media: vec![Media {
+            id: "text".to_owned(),
+            kind: MediaKind::Message,
+            src_id: None,
+            status,
+        }],
+    }
+}
