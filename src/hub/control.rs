@@ -1,0 +1,115 @@
+//! The operator's orders to one room.
+
+use crate::model::control::{LegReport, PersonReport, RoomCommand, RoomReply, RoomReport};
+use crate::model::{Actor, Door, Mute, Now, Origin, PersonId, origin::Asker};
+use crate::room::{Accepted, AudioLevel, LegState, PersonView, Refusal, Request, Room, Target, TextLevel};
+
+/// Carries out an order, or says why not.
+pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> RoomReply {
+    let request = match command {
+        RoomCommand::Show => return RoomReply::Show(report(room)),
+        RoomCommand::Lock { on } => Ok(Request::Lock(on)),
+        RoomCommand::Mute { who } => find(room, &who).map(|target| Request::Mute { target, why: None }),
+        RoomCommand::Unmute { who } => find(room, &who).map(|target| Request::Unmute { target }),
+        RoomCommand::Kick { who, why } => find(room, &who).map(|target| Request::Kick { target, why }),
+    };
+    let origin = Origin {
+        door: Door::Control,
+        by: Asker::Operator,
+    };
+    match request.and_then(|request| room.request(now, &origin, request)) {
+        Ok(Accepted::Unchanged) => RoomReply::Unchanged,
+        Ok(Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::List(_) | Accepted::View(_)) => RoomReply::Done,
+        Err(refusal) => RoomReply::Refused {
+            message: refusal.to_string(),
+        },
+    }
+}
+
+/// Somebody by row number (`#3`), nick, or the name that everybody sees.
+fn find(room: &Room, who: &str) -> Result<Target, Refusal> {
+    if let Some(row) = who.strip_prefix('#').and_then(|n| n.parse().ok()) {
+        return room
+            .person(PersonId(row))
+            .map(|p| Target::Person(p.id))
+            .ok_or(Refusal::NoSuchTarget);
+    }
+    if let Some(occupant) = room.occupant_by_nick(who) {
+        return Ok(Target::Occupant(occupant));
+    }
+    let mut same = room.people().filter(|p| p.name == who).map(|p| p.id);
+    match (same.next(), same.next()) {
+        (Some(id), None) => Ok(Target::Person(id)),
+        // Two of one name: the operator has to say which row.
+        (Some(_), Some(_)) | (None, _) => Err(Refusal::NoSuchTarget),
+    }
+}
+
+fn report(room: &Room) -> RoomReport {
+    RoomReport {
+        name: room.name().to_string(),
+        title: room.config().title.clone(),
+        locked: room.is_locked(),
+        people: room.people().map(|p| person(room, &p)).collect(),
+    }
+}
+
+fn person(room: &Room, view: &PersonView) -> PersonReport {
+    PersonReport {
+        row: view.id.0,
+        name: view.name.clone(),
+        text: match view.text {
+            TextLevel::TwoWay => "two-way",
+            TextLevel::ReadOnly => "read-only",
+            TextLevel::None => "none",
+        }
+        .to_owned(),
+        audio: match view.audio {
+            AudioLevel::TwoWay => "two-way",
+            AudioLevel::ListenOnly => "listen-only",
+            AudioLevel::MutedBySelf => "muted-self",
+            AudioLevel::MutedByHost => "muted-host",
+            AudioLevel::OnHold => "on-hold",
+            AudioLevel::Joining => "joining",
+            AudioLevel::None => "none",
+        }
+        .to_owned(),
+        muted_by: view.mutes.iter().map(muted_by).collect(),
+        speaking: view.speaking,
+        role: view.role.as_str().to_owned(),
+        affiliation: view.affiliation.as_str().to_owned(),
+        nicks: view.occupants.iter().filter_map(|o| room.occupant(*o)).map(|o| o.nick).collect(),
+        legs: view
+            .legs
+            .iter()
+            .map(|leg| LegReport {
+                leg: leg.id.0,
+                state: match leg.state {
+                    LegState::Joining => "joining",
+                    LegState::Up => "up",
+                    LegState::Held => "held",
+                }
+                .to_owned(),
+                joined_unix_ms: leg.joined_unix_ms,
+                correlation: leg.correlation.to_string(),
+            })
+            .collect(),
+    }
+}
+
+fn muted_by(mute: &Mute) -> String {
+    match mute {
+        Mute::OwnChoice => "themselves".to_owned(),
+        Mute::Host {
+            by: Actor::Person { name, .. },
+            ..
+        } => name.clone(),
+        Mute::Host {
+            by: Actor::Account(jid), ..
+        } => jid.to_string(),
+        Mute::Host { by: Actor::Operator, .. } => "the operator".to_owned(),
+        Mute::Host { by: Actor::Room, .. } => "the room".to_owned(),
+        Mute::ChatVoice => "no voice in the chat".to_owned(),
+        Mute::Policy => "the room is moderated".to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! What happened in a room, as people read it: one log line an event, and the same to whoever follows along.
+//!
+//! Names are shown as the room shows them to everybody; numbers and JIDs stay out (rule R13).
+
+use tokio::sync::broadcast;
+use tracing::info;
+
+use crate::model::{Actor, Correlation, PersonId};
+use crate::room::{AudioLevel, EndCause, Event, LeaveCause, Numbered, PersonView, Room};
+
+/// One line of a room's life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The room.
+    pub room: String,
+    /// What happened, in words.
+    pub text: String,
+}
+
+pub(super) fn write(room: &Room, event: &Numbered, follower: Option<&broadcast::Sender<Line>>) {
+    let Some((text, person)) = describe(room, &event.event) else {
+        return;
+    };
+    let correlation = person.as_ref().and_then(correlation_of).map(|c| c.to_string());
+    info!(room = %room.name(), seq = event.seq, correlation, "{text}");
+    if let Some(follower) = follower {
+        // Nobody following is the normal case.
+        let _ = follower.send(Line {
+            room: room.name().to_string(),
+            text,
+        });
+    }
+}
+
+fn correlation_of(person: &PersonView) -> Option<Correlation> {
+    person.legs.first().map(|l| l.correlation)
+}
+
+fn describe(room: &Room, event: &Event) -> Option<(String, Option<PersonView>)> {
+    let person = |id: PersonId| room.person(id);
+    let name = |id: PersonId| room.person(id).map_or_else(|| "somebody".to_owned(), |p| p.name);
+    Some(match event {
+        Event::OccupantEntered(occupant) => {
+            let view = room.occupant(*occupant)?;
+            (
+                format!("{} enters the chat as {}", view.nick, view.role.as_str()),
+                person(view.person),
+            )
+        }
+        Event::OccupantLeft { nick, cause, .. } => (format!("{nick} leaves the chat{}", left(cause)), None),
+        Event::Renamed { occupant, from } => {
+            let view = room.occupant(*occupant)?;
+            (format!("{from} is now known as {}", view.nick), person(view.person))
+        }
+        Event::StandingChanged {
+            occupant,
+            role,
+            affiliation,
+            by,
+            ..
+        } => {
+            let view = room.occupant(*occupant)?;
+            (
+                format!(
+                    "{} is now {} ({}), by {}",
+                    view.nick,
+                    role.as_str(),
+                    affiliation.as_str(),
+                    actor(by)
+                ),
+                person(view.person),
+            )
+        }
+        Event::AbsentAffiliation { affiliation, by, .. } => {
+            (format!("somebody absent is now {}, by {}", affiliation.as_str(), actor(by)), None)
+        }
+        Event::LegJoined { person: id, .. } => (format!("{} joins by phone", name(*id)), person(*id)),
+        Event::LegLeft { person: id, cause, .. } => (format!("{} is no longer on the phone{}", name(*id), ended(cause)), person(*id)),
+        Event::AudioChanged { person: id, by } => {
+            let view = person(*id)?;
+            let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}", actor(by)));
+            (
+                format!(
+                    "audio of {}: {}{}{by}",
+                    view.name,
+                    audio(view.audio),
+                    if view.speaking { ", speaking" } else { "" }
+                ),
+                Some(view),
+            )
+        }
+        Event::LockChanged(true) => ("the room is locked".to_owned(), None),
+        Event::LockChanged(false) => ("the room is open again".to_owned(), None),
+        Event::ConfigChanged { .. } => ("the room's configuration changed".to_owned(), None),
+        Event::Closed { destroyed } => (
+            if destroyed.is_some() {
+                "the room was destroyed"
+            } else {
+                "the room is empty and ends"
+            }
+            .to_owned(),
+            None,
+        ),
+        // Private, or for the peers only.
+        Event::Notice { .. } => return None,
+    })
+}
+
+fn actor(by: &Actor) -> &str {
+    match by {
+        Actor::Person { name, .. } => name,
+        Actor::Account(_) => "somebody outside",
+        Actor::Operator => "the operator",
+        Actor::Room => "the room",
+    }
+}
+
+fn left(cause: &LeaveCause) -> String {
+    match cause {
+        LeaveCause::Left | LeaveCause::Withdrawn => String::new(),
+        LeaveCause::Kicked { by, .. } => format!(": removed by {}", actor(by)),
+        LeaveCause::Banned { by, .. } => format!(": banned by {}", actor(by)),
+        LeaveCause::MembershipLost { .. } | LeaveCause::MembersOnlyNow => ": members only".to_owned(),
+        LeaveCause::Unreachable => ": unreachable".to_owned(),
+        LeaveCause::Shutdown => ": the server goes down".to_owned(),
+        LeaveCause::Destroyed { .. } => ": the room was destroyed".to_owned(),
+    }
+}
+
+fn ended(cause: &EndCause) -> String {
+    match cause {
+        EndCause::Departed => String::new(),
+        EndCause::Failed => ": lost".to_owned(),
+        EndCause::Kicked { by, .. } => format!(": removed by {}", actor(by)),
+        EndCause::Banned { by, .. } => format!(": banned by {}", actor(by)),
+        EndCause::MembershipLost => ": members only".to_owned(),
+        EndCause::RoomGone => ": the room was destroyed".to_owned(),
+        EndCause::Shutdown => ": the server goes down".to_owned(),
+    }
+}
+
+fn audio(level: AudioLevel) -> &'static str {
+    match level {
+        AudioLevel::TwoWay => "two-way",
+        AudioLevel::ListenOnly => "listens only",
+        AudioLevel::MutedBySelf => "muted by their own choice",
+        AudioLevel::MutedByHost => "muted",
+        AudioLevel::OnHold => "on hold",
+        AudioLevel::Joining => "joining",
+        AudioLevel::None => "none",
+    }
+}

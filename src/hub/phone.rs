@@ -1,0 +1,172 @@
+//! The task that owns the SIP endpoint and its front: sockets, rooms and media reports in, messages out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep_until;
+use tracing::{info, warn};
+
+use crate::model::{MediaReport, RoomName};
+use crate::peers::sip::{CallRecord, FrontCounters, RoomLookup, SipFront};
+use crate::sip::endpoint::{Counters, Inbound, Transmit};
+
+use super::{Hub, Input, SharedPlane, SipInput, clock};
+
+/// How often the counters are published.
+const COUNTERS_EVERY: Duration = Duration::from_secs(1);
+
+/// The way to the sockets.
+pub trait SipOut: Send + Sync + std::fmt::Debug {
+    /// Sends or queues a message; what can't be queued is counted there, and the transaction's timers see to the rest. Never waits.
+    fn send(&self, transmit: Transmit);
+}
+
+/// Owns the front.
+#[derive(Debug)]
+pub struct PhoneTask {
+    front: SipFront,
+    hub: Hub,
+    plane: Box<dyn SharedPlane>,
+    out: Arc<dyn SipOut>,
+    counters: watch::Sender<(FrontCounters, Counters)>,
+}
+
+/// Where the task hears from.
+#[derive(Debug)]
+pub struct PhoneInputs {
+    /// The sockets.
+    pub sockets: mpsc::Receiver<Inbound>,
+    /// The rooms.
+    pub rooms: mpsc::Receiver<SipInput>,
+    /// The media threads.
+    pub media: mpsc::Receiver<MediaReport>,
+    /// The end: no new calls; answered when the last call has gone.
+    pub close: oneshot::Receiver<oneshot::Sender<()>>,
+}
+
+impl PhoneTask {
+    /// Joins the front with the rooms; the other end reads its counters.
+    pub fn new(
+        front: SipFront,
+        hub: Hub,
+        plane: Box<dyn SharedPlane>,
+        out: Arc<dyn SipOut>,
+    ) -> (Self, watch::Receiver<(FrontCounters, Counters)>) {
+        let (counters, reader) = watch::channel(front.counters());
+        (
+            Self {
+                front,
+                hub,
+                plane,
+                out,
+                counters,
+            },
+            reader,
+        )
+    }
+
+    /// Runs until the sockets are gone, or the last call is after a close.
+    pub async fn run(mut self, mut inputs: PhoneInputs) {
+        let mut closed: Option<oneshot::Sender<()>> = None;
+        let mut publish = tokio::time::interval(COUNTERS_EVERY);
+        loop {
+            let due = self.front.poll_timeout();
+            let rooms = Lookup(&self.hub);
+            tokio::select! {
+                inbound = inputs.sockets.recv() => {
+                    let Some(inbound) = inbound else { break };
+                    self.front.handle_inbound(clock::now(), inbound, &mut *self.plane, &rooms);
+                }
+                message = inputs.rooms.recv() => match message {
+                    Some(SipInput::FromRoom(message)) => self.front.handle_room(clock::now(), message, &mut *self.plane, &rooms),
+                    Some(SipInput::RoomGone(room)) => self.front.handle_room_gone(clock::now(), &room, &mut *self.plane, &rooms),
+                    None => break,
+                },
+                report = inputs.media.recv() => {
+                    let Some(report) = report else { break };
+                    self.front.handle_media(clock::now(), report, &mut *self.plane, &rooms);
+                }
+                () = async { match due { Some((at, _)) => sleep_until(at.into()).await, None => std::future::pending().await } } => {
+                    self.front.handle_timeout(clock::now(), &mut *self.plane, &rooms);
+                }
+                done = &mut inputs.close, if closed.is_none() => {
+                    let Ok(done) = done else { break };
+                    self.front.close();
+                    closed = Some(done);
+                }
+                _ = publish.tick() => {
+                    self.counters.send_replace(self.front.counters());
+                }
+            }
+            self.drain().await;
+            if closed.is_some() && self.front.calls() == 0 {
+                break;
+            }
+        }
+        if let Some(done) = closed {
+            // Whoever asked may have run out of patience.
+            let _ = done.send(());
+        }
+    }
+
+    /// Messages out first; then the rooms, whose inboxes are bounded and awaited.
+    async fn drain(&mut self) {
+        while let Some(transmit) = self.front.poll_transmit() {
+            self.out.send(transmit);
+        }
+        while let Some((room, message)) = self.front.poll_room() {
+            if let Err(Input::Sip(message)) = self.hub.send(&room, Input::Sip(message)).await {
+                self.unreachable(&room, message);
+            }
+        }
+        while let Some(transmit) = self.front.poll_transmit() {
+            self.out.send(transmit);
+        }
+        while let Some(record) = self.front.poll_record() {
+            log(&record);
+        }
+    }
+
+    /// The room ended this very moment: what it would have answered.
+    fn unreachable(&mut self, room: &RoomName, _message: crate::peers::sip::ToRoom) {
+        self.front
+            .handle_room_gone(clock::now(), room, &mut *self.plane, &Lookup(&self.hub));
+    }
+}
+
+/// Rooms of the hub, as the front asks for them.
+struct Lookup<'a>(&'a Hub);
+
+impl RoomLookup for Lookup<'_> {
+    fn dialable(&self, name: &RoomName) -> bool {
+        self.0.directory().find(name).is_some_and(|handle| handle.summary.is_dialable())
+    }
+}
+
+/// One line per call (rule R80).
+fn log(record: &CallRecord) {
+    let stats = record.stats.clone().unwrap_or_default();
+    if record.stats.is_none() {
+        warn!(correlation = %record.correlation, "the media plane never reported the end of a call");
+    }
+    info!(
+        target: "cusax::calls",
+        correlation = %record.correlation,
+        room = %record.room,
+        caller = record.caller,
+        started_unix_ms = record.started_unix_ms,
+        answered_unix_ms = record.answered_unix_ms,
+        ended_unix_ms = record.ended_unix_ms,
+        cause = record.cause,
+        codec = record.codec.map(|c| format!("{c:?}")),
+        packets_received = stats.received,
+        packets_lost = stats.lost,
+        packets_late = stats.late,
+        packets_rejected = stats.rejected,
+        packets_sent = stats.sent,
+        jitter_ms = f64::from(stats.jitter_ms),
+        round_trip_ms = stats.round_trip_ms.map(f64::from),
+        "call ended"
+    );
+}
