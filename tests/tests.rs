@@ -11,3 +11,4 @@ mod layers;
 mod licences;
 mod model;
 mod rfc;
+mod sim;

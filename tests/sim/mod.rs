@@ -1,0 +1,4 @@
+//! The whole bridge on fake time and a seeded net.
+
+mod two_doors;
+mod world;

@@ -1,0 +1,828 @@
+//! The whole bridge on fake time: the server's own front, service and rooms, phones that are SIP endpoints of ours, chat users that are lists of
+//! stanzas, and a seeded net between phones and server that may lose, double and delay. No socket, no task, no clock.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cusax::hub::{Cell, Input, Outlets, RoomFactory};
+use cusax::model::control::{RoomCommand, RoomReply};
+use cusax::model::{
+    Account, Affiliation, Aor, AudioAccess, BareJid, CallId, Correlation, Directory, LegId, MediaOrder, MediaPlane, MediaReport, Now,
+    RoomConfig, RoomName, RoomRecord, StoreOp,
+    media::{Codec, NoPorts, OpenLeg},
+};
+use cusax::peers::muc::{Creation, MucService, MucSettings, RoomIndex, RoomSummary, Route, ServiceSettings};
+use cusax::peers::sip::{FromRoom, FrontSettings, MediaSettings, RoomLookup, SipFront, SipRoomSettings};
+use cusax::room::{Numbered, Room, RoomSettings};
+use cusax::sip::auth::{Credentials, digest_keys};
+use cusax::sip::endpoint::{
+    Body, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
+};
+use cusax::sip::msg::Uri;
+use minidom::Element;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// The SIP domain of the simulated service.
+pub const CONF: &str = "conf.example.com";
+/// Its rooms' domain.
+pub const ROOMS: &str = "rooms.example.com";
+/// Its phones' domain.
+pub const PHONES: &str = "phones.example.com";
+/// How long a stanza or a datagram takes.
+const HOP: Duration = Duration::from_millis(2);
+
+/// How bad the net between phones and server is.
+#[derive(Debug, Clone, Copy)]
+pub struct Net {
+    /// Of 100 datagrams, so many are lost.
+    pub loss: u32,
+    /// Of 100 datagrams, so many arrive twice.
+    pub doubled: u32,
+    /// Extra delay at most, in ms: later ones may overtake.
+    pub jitter_ms: u64,
+}
+
+/// Nothing is lost.
+pub const PERFECT: Net = Net {
+    loss: 0,
+    doubled: 0,
+    jitter_ms: 0,
+};
+
+/// Everything.
+pub struct World {
+    start: Instant,
+    now: Instant,
+    net: Net,
+    rng: StdRng,
+    wire: Vec<(Instant, u64, SocketAddr, Inbound)>,
+    sent: u64,
+    front: SipFront,
+    pub plane: FakePlane,
+    service: MucService,
+    factory: RoomFactory,
+    pub rooms: BTreeMap<RoomName, Cell>,
+    phones: BTreeMap<String, Phone>,
+    chats: BTreeMap<String, Chat>,
+    pub stored: Vec<StoreOp>,
+    pub events: Vec<(RoomName, Numbered)>,
+    /// When the input arrived that is being carried out: what delays are measured from.
+    pub input_at: Instant,
+}
+
+/// One phone.
+pub struct Phone {
+    endpoint: Endpoint,
+    address: SocketAddr,
+    pub call: Option<CallId>,
+    credentials: Option<Credentials>,
+    aor: String,
+    /// What happened to it, in words: `180`, `200`, `ended: …`.
+    pub log: Vec<String>,
+    /// Requests and responses as they came, first lines.
+    pub received: Vec<String>,
+    /// Conference documents, in order.
+    pub documents: Vec<String>,
+    dead: bool,
+}
+
+/// One chat user.
+#[derive(Default)]
+pub struct Chat {
+    pub jid: String,
+    pub inbox: VecDeque<Element>,
+    /// Everything that ever came, as text.
+    pub seen: Vec<String>,
+}
+
+/// A media plane that only remembers.
+#[derive(Debug, Default)]
+pub struct FakePlane {
+    next_port: u16,
+    pub legs: BTreeMap<LegId, FakeLeg>,
+    pub log: Vec<MediaOrder>,
+    reports: VecDeque<MediaReport>,
+}
+
+/// What the plane knows of a leg.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FakeLeg {
+    pub configured: u32,
+    pub room: Option<RoomName>,
+    pub muted: bool,
+    pub closed: bool,
+}
+
+impl MediaPlane for FakePlane {
+    fn open(&mut self, leg: LegId, _: Correlation, _: IpAddr) -> Result<OpenLeg, NoPorts> {
+        let port = 20_000 + self.next_port;
+        self.next_port += 2;
+        self.legs.insert(leg, FakeLeg::default());
+        let at = |port| SocketAddr::new(SERVER.ip(), port);
+        Ok(OpenLeg {
+            rtp: at(port),
+            rtcp: at(port + 1),
+            ssrc: u32::from(port),
+        })
+    }
+
+    fn order(&mut self, order: MediaOrder) {
+        self.log.push(order.clone());
+        match order {
+            MediaOrder::Configure(leg, _) => self.leg(leg).configured += 1,
+            MediaOrder::Place(leg, seat) => self.leg(leg).room = seat.map(|s| s.room),
+            MediaOrder::Mute(leg, muted) => {
+                self.leg(leg).muted = muted;
+                self.reports.push_back(MediaReport::Applied(leg));
+            }
+            MediaOrder::Close(leg) => {
+                if !std::mem::replace(&mut self.leg(leg).closed, true) {
+                    self.reports.push_back(MediaReport::Closed(leg, Box::default()));
+                }
+            }
+        }
+    }
+}
+
+impl FakePlane {
+    fn leg(&mut self, leg: LegId) -> &mut FakeLeg {
+        self.legs.get_mut(&leg).expect("orders are for legs that were opened")
+    }
+}
+
+const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5060);
+
+/// Accounts of the simulated provider: the SIP user, the JID and the secret are all derived from the name.
+#[derive(Debug)]
+struct Accounts(Vec<&'static str>);
+
+impl Accounts {
+    fn account(&self, name: &str) -> Option<Account> {
+        self.0.contains(&name).then(|| Account {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            aor: Some(Aor::from_normalised(format!("sip:{name}@{CONF}"))),
+            jid: format!("{name}@example.com").parse().ok(),
+            digest: Some(digest_keys(name, CONF, "secret")),
+        })
+    }
+}
+
+impl Directory for Accounts {
+    fn by_sip_user(&self, user: &str) -> Option<Account> {
+        self.account(user)
+    }
+
+    fn by_aor(&self, aor: &Aor) -> Option<Account> {
+        self.account(aor.user())
+    }
+
+    fn by_jid(&self, jid: &BareJid) -> Option<Account> {
+        jid.node().and_then(|n| self.account(n.as_str()))
+    }
+}
+
+struct Index<'a>(&'a BTreeMap<RoomName, Cell>);
+
+impl RoomIndex for Index<'_> {
+    fn contains(&self, name: &RoomName) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn public_rooms(&self, at_most: usize) -> Vec<RoomSummary> {
+        let listed = |cell: &Cell| RoomSummary {
+            name: cell.name().clone(),
+            title: cell.room().config().title.clone(),
+            occupants: cell.room().occupants().count(),
+        };
+        self.0
+            .values()
+            .filter(|c| c.room().config().public)
+            .map(listed)
+            .take(at_most)
+            .collect()
+    }
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl RoomLookup for Index<'_> {
+    fn dialable(&self, name: &RoomName) -> bool {
+        self.0
+            .get(name)
+            .is_some_and(|c| c.room().config().audio != AudioAccess::Off && !c.room().is_unconfigured())
+    }
+}
+
+/// Collects what one step of a room puts out.
+#[derive(Default)]
+struct Out {
+    media: Vec<MediaOrder>,
+    stanzas: Vec<Element>,
+    sip: Vec<FromRoom>,
+    store: Vec<StoreOp>,
+    events: Vec<Numbered>,
+}
+
+impl Outlets for Out {
+    fn media(&mut self, order: MediaOrder) {
+        self.media.push(order);
+    }
+
+    fn stanza(&mut self, stanza: Element) {
+        self.stanzas.push(stanza);
+    }
+
+    fn sip(&mut self, command: FromRoom) {
+        self.sip.push(command);
+    }
+
+    fn store(&mut self, op: StoreOp) {
+        self.store.push(op);
+    }
+
+    fn event(&mut self, _: &Room, event: &Numbered) {
+        self.events.push(event.clone());
+    }
+}
+
+impl World {
+    /// A provider with accounts `ann`, `bob`, `carol`, `dave`, and the room `blue` of the configuration, owned by `ann`.
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, PERFECT, |_| {})
+    }
+
+    /// The same with another net and another configuration of the room.
+    pub fn with(seed: u64, net: Net, configure: impl FnOnce(&mut RoomConfig)) -> Self {
+        let start = Instant::now();
+        let accounts: Arc<dyn Directory> = Arc::new(Accounts(vec!["ann", "bob", "carol", "dave"]));
+        let bare = |s: &str| -> BareJid { s.parse().expect("a bare JID") };
+        let sip = SipRoomSettings {
+            domain: CONF.to_owned(),
+            rooms_domain: ROOMS.to_owned(),
+            join_uri: true,
+            notify_interval: Duration::from_secs(5),
+            max_watchers: 100,
+        };
+        let factory = RoomFactory {
+            room: RoomSettings::new(bare(PHONES)),
+            muc: Arc::new(MucSettings {
+                rooms_domain: bare(ROOMS),
+                sip_host: CONF.to_owned(),
+                service_key: [7; 32],
+            }),
+            sip,
+            accounts: Arc::clone(&accounts),
+            service_key: [7; 32],
+            seed,
+        };
+        let service = MucService::new(ServiceSettings {
+            rooms_domain: bare(ROOMS),
+            phones_domain: bare(PHONES),
+            name: "Rooms".to_owned(),
+            creation: Creation::OwnDomains,
+            own_domains: vec![bare("example.com")],
+            admins: Vec::new(),
+            default_config: RoomConfig::default(),
+            max_rooms: 100,
+        });
+        let settings = FrontSettings {
+            hosts: vec![CONF.to_owned(), SERVER.ip().to_string()],
+            realm: CONF.to_owned(),
+            unproven_callers: true,
+            media: MediaSettings {
+                codecs: vec![Codec::Pcmu, Codec::Pcma],
+                comfort_noise: false,
+            },
+            retry_after: Duration::from_secs(5),
+        };
+        let now = Now {
+            at: start,
+            unix_ms: 1_800_000_000_000,
+        };
+        let endpoint = Endpoint::new(EndpointConfig::new(vec![Listener::plain(Transport::Udp, SERVER)]), seed);
+        let mut world = Self {
+            start,
+            now: start,
+            net,
+            rng: StdRng::seed_from_u64(seed),
+            wire: Vec::new(),
+            sent: 0,
+            front: SipFront::new(settings, endpoint, accounts, seed, now),
+            plane: FakePlane::default(),
+            service,
+            factory,
+            rooms: BTreeMap::new(),
+            phones: BTreeMap::new(),
+            chats: BTreeMap::new(),
+            stored: Vec::new(),
+            events: Vec::new(),
+            input_at: start,
+        };
+        let mut config = RoomConfig {
+            title: "Blue room".to_owned(),
+            persistent: true,
+            ..RoomConfig::default()
+        };
+        configure(&mut config);
+        world.open(RoomRecord {
+            name: RoomName::new("blue").expect("a room name"),
+            config,
+            locked_until_configured: false,
+            from_config: true,
+            affiliations: BTreeMap::from([(bare("ann@example.com"), Affiliation::Owner)]),
+            voice: BTreeMap::new(),
+            subject: None,
+            history: Vec::new(),
+        });
+        world
+    }
+
+    fn open(&mut self, record: RoomRecord) {
+        let cell = self.factory.build(&record, self.clock());
+        self.rooms.insert(record.name.clone(), cell);
+    }
+
+    /// Both clocks at this moment.
+    pub fn clock(&self) -> Now {
+        Now {
+            at: self.now,
+            unix_ms: 1_800_000_000_000 + (self.now - self.start).as_millis() as u64,
+        }
+    }
+
+    /// Runs until so much time has gone by.
+    pub fn run_for(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(at) = self.next_due().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Runs until the condition holds; panics when it doesn't within a simulated minute.
+    pub fn run_until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+        let end = self.now + Duration::from_secs(60);
+        while !holds(self) {
+            let next = self.next_due().filter(|at| *at <= end);
+            let Some(at) = next else { panic!("never happened: {what}") };
+            self.now = self.now.max(at);
+            self.step();
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let wire = self.wire.iter().map(|(at, ..)| *at);
+        let phones = self
+            .phones
+            .values()
+            .filter(|p| !p.dead)
+            .filter_map(|p| p.endpoint.poll_timeout())
+            .map(|(at, _)| at);
+        let rooms = self.rooms.values().filter_map(Cell::poll_timeout).map(|(at, _)| at);
+        wire.chain(phones)
+            .chain(rooms)
+            .chain(self.front.poll_timeout().map(|(at, _)| at))
+            .min()
+    }
+
+    /// Does everything that is due at this moment.
+    fn step(&mut self) {
+        self.wire.sort_by_key(|(at, number, ..)| (*at, *number));
+        let due = self.wire.iter().take_while(|(at, ..)| *at <= self.now).count();
+        for (_, _, to, inbound) in self.wire.drain(..due).collect::<Vec<_>>() {
+            self.input_at = self.now;
+            if to == SERVER {
+                let clock = self.clock();
+                self.front.handle_inbound(clock, inbound, &mut self.plane, &Index(&self.rooms));
+                self.settle();
+            } else if let Some(name) = self.phones.iter().find(|(_, p)| p.address == to && !p.dead).map(|(n, _)| n.clone()) {
+                if !self.watched(&name, &inbound) {
+                    self.at_phone(&name, |phone, now| phone.endpoint.handle_inbound(now, inbound));
+                }
+            }
+        }
+        for name in self.phones.keys().cloned().collect::<Vec<_>>() {
+            self.at_phone(&name, |phone, now| {
+                if phone.endpoint.poll_timeout().is_some_and(|(at, _)| at <= now) {
+                    phone.endpoint.handle_timeout(now);
+                }
+            });
+        }
+        let clock = self.clock();
+        if self.front.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
+            self.front.handle_timeout(clock, &mut self.plane, &Index(&self.rooms));
+        }
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            if self
+                .rooms
+                .get(&name)
+                .and_then(Cell::poll_timeout)
+                .is_some_and(|(at, _)| at <= self.now)
+            {
+                self.with_cell(&name, |cell, out| cell.handle_timeout(clock, out));
+            }
+        }
+        self.settle();
+    }
+
+    fn with_cell(&mut self, name: &RoomName, work: impl FnOnce(&mut Cell, &mut Out)) {
+        let Some(cell) = self.rooms.get_mut(name) else { return };
+        let mut out = Out::default();
+        work(cell, &mut out);
+        let over = cell.is_over();
+        for order in out.media {
+            self.plane.order(order);
+        }
+        self.events.extend(out.events.into_iter().map(|e| (name.clone(), e)));
+        self.stored.extend(out.store);
+        for stanza in out.stanzas {
+            self.deliver(stanza);
+        }
+        let clock = self.clock();
+        for command in out.sip {
+            self.front.handle_room(clock, command, &mut self.plane, &Index(&self.rooms));
+        }
+        if over {
+            self.rooms.remove(name);
+            self.front.handle_room_gone(clock, name, &mut self.plane, &Index(&self.rooms));
+        }
+    }
+
+    /// Carries messages between front, rooms and plane until nothing is left, then sends what goes out.
+    fn settle(&mut self) {
+        loop {
+            let clock = self.clock();
+            if let Some((room, message)) = self.front.poll_room() {
+                self.with_cell(&room, |cell, out| cell.handle(clock, Input::Sip(message), out));
+            } else if let Some(report) = self.plane.reports.pop_front() {
+                self.front.handle_media(clock, report, &mut self.plane, &Index(&self.rooms));
+            } else {
+                break;
+            }
+        }
+        while let Some(transmit) = self.front.poll_transmit() {
+            self.send(SERVER, transmit);
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, transmit: Transmit) {
+        let to = transmit.target.remote();
+        let inbound = |to: SocketAddr, from: SocketAddr, bytes: Vec<u8>| Inbound::Datagram {
+            flow: Flow {
+                transport: Transport::Udp,
+                local: to,
+                remote: from,
+                connection: None,
+            },
+            bytes,
+        };
+        self.sent += 1;
+        if transmit.target.transport() == Transport::Tcp {
+            // There is no TCP here: rule R42 falls back.
+            self.wire.push((self.now, self.sent, from, Inbound::Unreachable(transmit.target)));
+            return;
+        }
+        let copies = if self.rng.random_range(0..100) < self.net.loss {
+            0
+        } else if self.rng.random_range(0..100) < self.net.doubled {
+            2
+        } else {
+            1
+        };
+        for _ in 0..copies {
+            let late = Duration::from_millis(self.rng.random_range(0..=self.net.jitter_ms));
+            self.wire
+                .push((self.now + HOP + late, self.sent, to, inbound(to, from, transmit.bytes.clone())));
+        }
+    }
+
+    // ---- phones ----
+
+    /// Adds a phone that signs in as this account, if there is one of that name.
+    pub fn phone(&mut self, name: &str) {
+        let number = self.phones.len() as u8 + 1;
+        let address = SocketAddr::from(([198, 51, 100, number], 5060));
+        let credentials = ["ann", "bob", "carol", "dave"]
+            .contains(&name)
+            .then(|| Credentials::new(name, "secret"));
+        let domain = if credentials.is_some() { CONF } else { "elsewhere.example" };
+        let seed = self.rng.random();
+        self.phones.insert(
+            name.to_owned(),
+            Phone {
+                endpoint: Endpoint::new(EndpointConfig::new(vec![Listener::plain(Transport::Udp, address)]), seed),
+                address,
+                call: None,
+                credentials,
+                aor: format!("sip:{name}@{domain}"),
+                log: Vec::new(),
+                received: Vec::new(),
+                documents: Vec::new(),
+                dead: false,
+            },
+        );
+    }
+
+    /// What a phone has seen.
+    pub fn at(&self, phone: &str) -> &Phone {
+        &self.phones[phone]
+    }
+
+    /// Calls a room; the answer is awaited by [`World::run_until`].
+    pub fn dial(&mut self, phone: &str, room: &str) {
+        let to = Uri::parse(&format!("sip:{room}@{CONF}")).expect("a URI");
+        self.at_phone(phone, |phone, now| {
+            let port = phone.address.port() + 1000;
+            let host = phone.address.ip();
+            let sdp = format!(
+                "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+            );
+            let args = InviteArgs {
+                to,
+                from: Uri::parse(&phone.aor).expect("a URI"),
+                name: None,
+                presentation: Presentation { user: Some("phone".to_owned()), focus: false },
+                offer: Body::sdp(sdp),
+                credentials: phone.credentials.clone(),
+                via: Some(Target::Flow(Flow { transport: Transport::Udp, local: phone.address, remote: SERVER, connection: None })),
+                headers: Vec::new(),
+            };
+            phone.call = Some(phone.endpoint.invite(now, args).expect("the server can be reached"));
+        });
+    }
+
+    /// Calls, and waits until the call is up.
+    pub fn join_by_phone(&mut self, phone: &str, room: &str) {
+        if !self.phones.contains_key(phone) {
+            self.phone(phone);
+        }
+        self.dial(phone, room);
+        self.run_until("the call is up", |w| w.at(phone).log.iter().any(|l| l == "200"));
+        self.run_for(Duration::from_millis(20));
+    }
+
+    /// Subscribes to conference state outside of the call's dialog, as RFC 4579 section 3.4 has it.
+    pub fn subscribe(&mut self, phone: &str, room: &str, expires: u32) {
+        self.sent += 1;
+        let at = self.phones[phone].address;
+        let (aor, number) = (self.phones[phone].aor.clone(), self.sent);
+        let text = format!(
+            "SUBSCRIBE sip:{room}@{CONF} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKwatch{number}\r\nMax-Forwards: 70\r\nFrom: <{aor}>;tag=watch{number}\r\n\
+             To: <sip:{room}@{CONF}>\r\nCall-ID: watch-{phone}-{number}\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:phone@{at}>\r\nEvent: conference\r\n\
+             Accept: application/conference-info+xml\r\nExpires: {expires}\r\nContent-Length: 0\r\n\r\n"
+        );
+        let target = Target::Flow(Flow {
+            transport: Transport::Udp,
+            local: at,
+            remote: SERVER,
+            connection: None,
+        });
+        self.send(
+            at,
+            Transmit {
+                target,
+                bytes: text.into_bytes(),
+            },
+        );
+    }
+
+    /// Takes what belongs to a phone's watching: NOTIFY is written down and answered.
+    fn watched(&mut self, name: &str, inbound: &Inbound) -> bool {
+        let Inbound::Datagram { bytes, flow } = inbound else { return false };
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let phone = self.phones.get_mut(name).expect("the phone exists");
+        phone.received.push(text.clone());
+        if !text.contains("\r\nCall-ID: watch-") {
+            return false;
+        }
+        if let Some(body) = text
+            .strip_prefix("NOTIFY ")
+            .and_then(|t| t.split_once("\r\n\r\n"))
+            .map(|(_, body)| body)
+        {
+            phone.documents.push(body.to_owned());
+            let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+            let headers: String = text
+                .lines()
+                .filter(|l| kept.iter().any(|k| l.starts_with(k)))
+                .map(|l| format!("{}\r\n", l.trim_end()))
+                .collect();
+            let answer = format!("SIP/2.0 200 OK\r\n{headers}Content-Length: 0\r\n\r\n");
+            let target = Target::Flow(*flow);
+            self.send(
+                flow.local,
+                Transmit {
+                    target,
+                    bytes: answer.into_bytes(),
+                },
+            );
+        }
+        true
+    }
+
+    /// Hangs up.
+    pub fn hang_up(&mut self, phone: &str) {
+        self.at_phone(phone, |phone, now| {
+            if let Some(call) = phone.call {
+                let _ = phone.endpoint.hang_up(now, call, None);
+            }
+        });
+    }
+
+    /// Pulls the plug: nothing comes from this phone any more, and nothing reaches it.
+    pub fn kill(&mut self, phone: &str) {
+        self.phones.get_mut(phone).expect("the phone exists").dead = true;
+    }
+
+    fn at_phone(&mut self, name: &str, work: impl FnOnce(&mut Phone, Instant)) {
+        let now = self.now;
+        let phone = self.phones.get_mut(name).expect("the phone exists");
+        if phone.dead {
+            return;
+        }
+        work(phone, now);
+        while let Some(event) = phone.endpoint.poll_event() {
+            match event {
+                Event::Progress { response, .. } => phone.log.push(response.status.to_string()),
+                Event::Answered { response, .. } => phone.log.push(response.status.to_string()),
+                Event::Reoffer { call, offer, .. } => {
+                    let _ = phone.endpoint.accept_reoffer(now, call, offer.unwrap_or_else(|| Body::sdp("")));
+                }
+                Event::Ended { cause, .. } => {
+                    phone.call = None;
+                    phone.log.push(format!("ended: {cause:?}"));
+                }
+                _ => {}
+            }
+        }
+        let mut out = Vec::new();
+        while let Some(transmit) = phone.endpoint.poll_transmit() {
+            out.push(transmit);
+        }
+        let address = phone.address;
+        for transmit in out {
+            self.send(address, transmit);
+        }
+    }
+
+    /// The leg of a present phone, as the room shows it; phones are known by their Contact's address.
+    pub fn leg_of(&self, phone: &str, room: &str) -> Option<LegId> {
+        let address = self.phones[phone].address.ip().to_string();
+        let cell = self.rooms.get(&RoomName::new(room).ok()?)?;
+        cell.room()
+            .people()
+            .flat_map(|p| p.legs)
+            .find(|l| l.endpoint.contains(&address))
+            .map(|l| l.id)
+    }
+
+    /// Whether the room hears this phone.
+    pub fn is_heard(&self, phone: &str, room: &str) -> bool {
+        let leg = self.leg_of(phone, room).and_then(|leg| self.plane.legs.get(&leg));
+        leg.is_some_and(|l| !l.closed && !l.muted && l.room.as_ref().is_some_and(|r| r.as_str() == room))
+    }
+
+    // ---- chat ----
+
+    /// Delivers a stanza of the server's to the chat user that it is for.
+    fn deliver(&mut self, stanza: Element) {
+        let to = stanza.attr("to").unwrap_or_default().to_owned();
+        let text = String::from(&stanza);
+        for chat in self.chats.values_mut().filter(|c| c.jid == to) {
+            chat.seen.push(text.clone());
+            chat.inbox.push_back(stanza.clone());
+        }
+    }
+
+    /// Adds a chat user, `name@example.com/desk`.
+    pub fn chat(&mut self, name: &str) {
+        self.chats.insert(
+            name.to_owned(),
+            Chat {
+                jid: format!("{name}@example.com/desk"),
+                ..Chat::default()
+            },
+        );
+    }
+
+    /// Sends a stanza as this user; the text is without `from`.
+    pub fn say(&mut self, name: &str, stanza: &str) {
+        let jid = self.chats[name].jid.clone();
+        let mut element: Element = stanza.replacen(' ', " xmlns='jabber:client' ", 1).parse().expect("a stanza");
+        cusax::xmpp::stanza::set(&mut element, "from", &jid);
+        self.input_at = self.now;
+        let mut queue = VecDeque::from([element]);
+        let clock = self.clock();
+        while let Some(element) = queue.pop_front() {
+            match self.service.route(clock, element, &Index(&self.rooms)) {
+                Route::ToRoom(room, stanza) => self.with_cell(&room, |cell, out| cell.handle(clock, Input::Stanza(stanza), out)),
+                Route::Create(record, stanza) => {
+                    let name = record.name.clone();
+                    self.open(*record);
+                    self.with_cell(&name, |cell, out| cell.handle(clock, Input::Stanza(stanza), out));
+                }
+                Route::Reply(stanzas) => {
+                    for stanza in stanzas {
+                        self.deliver(stanza);
+                    }
+                }
+                Route::Drop => {}
+            }
+        }
+        self.settle();
+    }
+
+    /// Enters a room under the user's own name.
+    pub fn enter(&mut self, name: &str, room: &str) {
+        if !self.chats.contains_key(name) {
+            self.chat(name);
+        }
+        self.say(
+            name,
+            &format!("<presence to='{room}@{ROOMS}/{name}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"),
+        );
+    }
+
+    /// Leaves it.
+    pub fn leave(&mut self, name: &str, room: &str) {
+        self.say(name, &format!("<presence type='unavailable' to='{room}@{ROOMS}/{name}'/>"));
+    }
+
+    /// Sets a role by nick, as a moderator does.
+    pub fn set_role(&mut self, name: &str, room: &str, nick: &str, role: &str) {
+        self.say(
+            name,
+            &format!(
+                "<iq type='set' id='r-{role}' to='{room}@{ROOMS}'><query xmlns='http://jabber.org/protocol/muc#admin'><item nick='{nick}' role='{role}'><reason>why not</reason></item></query></iq>"
+            ),
+        );
+    }
+
+    /// Sets an affiliation by JID, as an admin does.
+    pub fn set_affiliation(&mut self, name: &str, room: &str, jid: &str, affiliation: &str) {
+        self.say(
+            name,
+            &format!(
+                "<iq type='set' id='a-{affiliation}' to='{room}@{ROOMS}'><query xmlns='http://jabber.org/protocol/muc#admin'><item jid='{jid}' affiliation='{affiliation}'/></query></iq>"
+            ),
+        );
+    }
+
+    /// Whether a stanza with all of these parts has reached the user.
+    pub fn saw(&self, name: &str, parts: &[&str]) -> bool {
+        self.chats[name].seen.iter().any(|s| parts.iter().all(|p| s.contains(p)))
+    }
+
+    /// Forgets what the user has seen so far.
+    pub fn forget(&mut self, name: &str) {
+        let chat = self.chats.get_mut(name).expect("the user exists");
+        chat.seen.clear();
+        chat.inbox.clear();
+    }
+
+    /// The operator orders something of a room.
+    pub fn operator(&mut self, room: &str, command: RoomCommand) -> RoomReply {
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        let (name, clock) = (RoomName::new(room).expect("a room name"), self.clock());
+        self.with_cell(&name, |cell, out| cell.handle(clock, Input::Control(command, reply), out));
+        self.settle();
+        answer.try_recv().expect("the room answers at once")
+    }
+
+    /// The chat server in front goes away, or comes back.
+    pub fn chat_link(&mut self, up: bool) {
+        let clock = self.clock();
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.with_cell(&name, |cell, out| cell.handle(clock, Input::ChatLink(up), out));
+        }
+        self.settle();
+    }
+
+    /// The media plane reports something.
+    pub fn media(&mut self, report: MediaReport) {
+        self.plane.reports.push_back(report);
+        self.settle();
+    }
+
+    /// Everything ends.
+    pub fn shutdown(&mut self) {
+        self.front.close();
+        let clock = self.clock();
+        for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
+            self.with_cell(&name, |cell, out| cell.handle(clock, Input::Shutdown, out));
+        }
+        self.settle();
+    }
+
+    /// Calls that the server still knows.
+    pub fn calls(&self) -> usize {
+        self.front.calls()
+    }
+}
