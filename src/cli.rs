@@ -18,6 +18,12 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
+    /// Run the server
+    Serve {
+        /// The configuration
+        #[arg(long, value_name = "FILE", default_value = "/etc/cusax/cusax.toml")]
+        config: PathBuf,
+    },
     /// Read a configuration and tell all that is wrong with it, and how many calls it can hold
     CheckConfig {
         /// The configuration

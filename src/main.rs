@@ -9,14 +9,19 @@ use std::{
 
 use clap::Parser;
 use cusax::{
-    app::operator,
+    app::{
+        logging, operator,
+        serve::{Server, Signals},
+    },
     cli::{Cli, Command, Connection},
     config::{self, Capacity, Config},
+    media,
     model::control::ControlRequest,
 };
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Serve { config } => serve(&config),
         Command::CheckConfig { config } => check_config(&config),
         Command::ConfigReference => print(config::REFERENCE).map(|()| ExitCode::SUCCESS),
         Command::Room(args) => {
@@ -38,6 +43,29 @@ fn main() -> ExitCode {
 }
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+fn serve(path: &Path) -> Outcome {
+    let config = Config::load(path)?;
+    logging::start(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{}: {warning}", path.display());
+    }
+    media::raise_open_file_limit()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stop = Signals::new()?;
+        let server = Server::start(&config, None).await?;
+        let addresses: Vec<String> = server
+            .sip_addresses()
+            .iter()
+            .map(|(transport, address)| format!("{transport}:{address}"))
+            .collect();
+        print(&format!("ready: {}\n", addresses.join(" ")))?;
+        stop.received().await;
+        server.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
 
 fn check_config(path: &Path) -> Outcome {
     let config = Config::load(path)?;

@@ -1,5 +1,8 @@
 //! Wires the parts into programs. Everything may be imported here; nothing imports from here.
 
 pub mod child;
+mod control;
+pub mod logging;
 pub mod operator;
 pub mod prosody;
+pub mod serve;

@@ -26,34 +26,34 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// The SIP domain of the simulated service.
-pub const CONF: &str = "conf.example.com";
+pub(crate) const CONF: &str = "conf.example.com";
 /// Its rooms' domain.
-pub const ROOMS: &str = "rooms.example.com";
+pub(crate) const ROOMS: &str = "rooms.example.com";
 /// Its phones' domain.
-pub const PHONES: &str = "phones.example.com";
+pub(crate) const PHONES: &str = "phones.example.com";
 /// How long a stanza or a datagram takes.
 const HOP: Duration = Duration::from_millis(2);
 
 /// How bad the net between phones and server is.
 #[derive(Debug, Clone, Copy)]
-pub struct Net {
+pub(crate) struct Net {
     /// Of 100 datagrams, so many are lost.
-    pub loss: u32,
+    pub(crate) loss: u32,
     /// Of 100 datagrams, so many arrive twice.
-    pub doubled: u32,
+    pub(crate) doubled: u32,
     /// Extra delay at most, in ms: later ones may overtake.
-    pub jitter_ms: u64,
+    pub(crate) jitter_ms: u64,
 }
 
 /// Nothing is lost.
-pub const PERFECT: Net = Net {
+pub(crate) const PERFECT: Net = Net {
     loss: 0,
     doubled: 0,
     jitter_ms: 0,
 };
 
 /// Everything.
-pub struct World {
+pub(crate) struct World {
     start: Instant,
     now: Instant,
     net: Net,
@@ -61,59 +61,59 @@ pub struct World {
     wire: Vec<(Instant, u64, SocketAddr, Inbound)>,
     sent: u64,
     front: SipFront,
-    pub plane: FakePlane,
+    pub(crate) plane: FakePlane,
     service: MucService,
     factory: RoomFactory,
-    pub rooms: BTreeMap<RoomName, Cell>,
+    pub(crate) rooms: BTreeMap<RoomName, Cell>,
     phones: BTreeMap<String, Phone>,
     chats: BTreeMap<String, Chat>,
-    pub stored: Vec<StoreOp>,
-    pub events: Vec<(RoomName, Numbered)>,
+    pub(crate) stored: Vec<StoreOp>,
+    pub(crate) events: Vec<(RoomName, Numbered)>,
     /// When the input arrived that is being carried out: what delays are measured from.
-    pub input_at: Instant,
+    pub(crate) input_at: Instant,
 }
 
 /// One phone.
-pub struct Phone {
+pub(crate) struct Phone {
     endpoint: Endpoint,
     address: SocketAddr,
-    pub call: Option<CallId>,
+    pub(crate) call: Option<CallId>,
     credentials: Option<Credentials>,
     aor: String,
     /// What happened to it, in words: `180`, `200`, `ended: …`.
-    pub log: Vec<String>,
+    pub(crate) log: Vec<String>,
     /// Requests and responses as they came, first lines.
-    pub received: Vec<String>,
+    pub(crate) received: Vec<String>,
     /// Conference documents, in order.
-    pub documents: Vec<String>,
+    pub(crate) documents: Vec<String>,
     dead: bool,
 }
 
 /// One chat user.
 #[derive(Default)]
-pub struct Chat {
-    pub jid: String,
-    pub inbox: VecDeque<Element>,
+pub(crate) struct Chat {
+    pub(crate) jid: String,
+    pub(crate) inbox: VecDeque<Element>,
     /// Everything that ever came, as text.
-    pub seen: Vec<String>,
+    pub(crate) seen: Vec<String>,
 }
 
 /// A media plane that only remembers.
 #[derive(Debug, Default)]
-pub struct FakePlane {
+pub(crate) struct FakePlane {
     next_port: u16,
-    pub legs: BTreeMap<LegId, FakeLeg>,
-    pub log: Vec<MediaOrder>,
+    pub(crate) legs: BTreeMap<LegId, FakeLeg>,
+    pub(crate) log: Vec<MediaOrder>,
     reports: VecDeque<MediaReport>,
 }
 
 /// What the plane knows of a leg.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct FakeLeg {
-    pub configured: u32,
-    pub room: Option<RoomName>,
-    pub muted: bool,
-    pub closed: bool,
+pub(crate) struct FakeLeg {
+    pub(crate) configured: u32,
+    pub(crate) room: Option<RoomName>,
+    pub(crate) muted: bool,
+    pub(crate) closed: bool,
 }
 
 impl MediaPlane for FakePlane {
@@ -253,12 +253,12 @@ impl Outlets for Out {
 
 impl World {
     /// A provider with accounts `ann`, `bob`, `carol`, `dave`, and the room `blue` of the configuration, owned by `ann`.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self::with(seed, PERFECT, |_| {})
     }
 
     /// The same with another net and another configuration of the room.
-    pub fn with(seed: u64, net: Net, configure: impl FnOnce(&mut RoomConfig)) -> Self {
+    pub(crate) fn with(seed: u64, net: Net, configure: impl FnOnce(&mut RoomConfig)) -> Self {
         let start = Instant::now();
         let accounts: Arc<dyn Directory> = Arc::new(Accounts(vec!["ann", "bob", "carol", "dave"]));
         let bare = |s: &str| -> BareJid { s.parse().expect("a bare JID") };
@@ -349,7 +349,7 @@ impl World {
     }
 
     /// Both clocks at this moment.
-    pub fn clock(&self) -> Now {
+    pub(crate) fn clock(&self) -> Now {
         Now {
             at: self.now,
             unix_ms: 1_800_000_000_000 + (self.now - self.start).as_millis() as u64,
@@ -357,7 +357,7 @@ impl World {
     }
 
     /// Runs until so much time has gone by.
-    pub fn run_for(&mut self, span: Duration) {
+    pub(crate) fn run_for(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(at) = self.next_due().filter(|at| *at <= end) {
             self.now = self.now.max(at);
@@ -367,7 +367,7 @@ impl World {
     }
 
     /// Runs until the condition holds; panics when it doesn't within a simulated minute.
-    pub fn run_until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
+    pub(crate) fn run_until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let end = self.now + Duration::from_secs(60);
         while !holds(self) {
             let next = self.next_due().filter(|at| *at <= end);
@@ -506,7 +506,7 @@ impl World {
     // ---- phones ----
 
     /// Adds a phone that signs in as this account, if there is one of that name.
-    pub fn phone(&mut self, name: &str) {
+    pub(crate) fn phone(&mut self, name: &str) {
         let number = self.phones.len() as u8 + 1;
         let address = SocketAddr::from(([198, 51, 100, number], 5060));
         let credentials = ["ann", "bob", "carol", "dave"]
@@ -531,12 +531,12 @@ impl World {
     }
 
     /// What a phone has seen.
-    pub fn at(&self, phone: &str) -> &Phone {
+    pub(crate) fn at(&self, phone: &str) -> &Phone {
         &self.phones[phone]
     }
 
     /// Calls a room; the answer is awaited by [`World::run_until`].
-    pub fn dial(&mut self, phone: &str, room: &str) {
+    pub(crate) fn dial(&mut self, phone: &str, room: &str) {
         let to = Uri::parse(&format!("sip:{room}@{CONF}")).expect("a URI");
         self.at_phone(phone, |phone, now| {
             let port = phone.address.port() + 1000;
@@ -559,7 +559,7 @@ impl World {
     }
 
     /// Calls, and waits until the call is up.
-    pub fn join_by_phone(&mut self, phone: &str, room: &str) {
+    pub(crate) fn join_by_phone(&mut self, phone: &str, room: &str) {
         if !self.phones.contains_key(phone) {
             self.phone(phone);
         }
@@ -569,7 +569,7 @@ impl World {
     }
 
     /// Subscribes to conference state outside of the call's dialog, as RFC 4579 section 3.4 has it.
-    pub fn subscribe(&mut self, phone: &str, room: &str, expires: u32) {
+    pub(crate) fn subscribe(&mut self, phone: &str, room: &str, expires: u32) {
         self.sent += 1;
         let at = self.phones[phone].address;
         let (aor, number) = (self.phones[phone].aor.clone(), self.sent);
@@ -628,7 +628,7 @@ impl World {
     }
 
     /// Hangs up.
-    pub fn hang_up(&mut self, phone: &str) {
+    pub(crate) fn hang_up(&mut self, phone: &str) {
         self.at_phone(phone, |phone, now| {
             if let Some(call) = phone.call {
                 let _ = phone.endpoint.hang_up(now, call, None);
@@ -637,7 +637,7 @@ impl World {
     }
 
     /// Pulls the plug: nothing comes from this phone any more, and nothing reaches it.
-    pub fn kill(&mut self, phone: &str) {
+    pub(crate) fn kill(&mut self, phone: &str) {
         self.phones.get_mut(phone).expect("the phone exists").dead = true;
     }
 
@@ -673,7 +673,7 @@ impl World {
     }
 
     /// The leg of a present phone, as the room shows it; phones are known by their Contact's address.
-    pub fn leg_of(&self, phone: &str, room: &str) -> Option<LegId> {
+    pub(crate) fn leg_of(&self, phone: &str, room: &str) -> Option<LegId> {
         let address = self.phones[phone].address.ip().to_string();
         let cell = self.rooms.get(&RoomName::new(room).ok()?)?;
         cell.room()
@@ -684,7 +684,7 @@ impl World {
     }
 
     /// Whether the room hears this phone.
-    pub fn is_heard(&self, phone: &str, room: &str) -> bool {
+    pub(crate) fn is_heard(&self, phone: &str, room: &str) -> bool {
         let leg = self.leg_of(phone, room).and_then(|leg| self.plane.legs.get(&leg));
         leg.is_some_and(|l| !l.closed && !l.muted && l.room.as_ref().is_some_and(|r| r.as_str() == room))
     }
@@ -702,7 +702,7 @@ impl World {
     }
 
     /// Adds a chat user, `name@example.com/desk`.
-    pub fn chat(&mut self, name: &str) {
+    pub(crate) fn chat(&mut self, name: &str) {
         self.chats.insert(
             name.to_owned(),
             Chat {
@@ -713,7 +713,7 @@ impl World {
     }
 
     /// Sends a stanza as this user; the text is without `from`.
-    pub fn say(&mut self, name: &str, stanza: &str) {
+    pub(crate) fn say(&mut self, name: &str, stanza: &str) {
         let jid = self.chats[name].jid.clone();
         let mut element: Element = stanza.replacen(' ', " xmlns='jabber:client' ", 1).parse().expect("a stanza");
         cusax::xmpp::stanza::set(&mut element, "from", &jid);
@@ -740,7 +740,7 @@ impl World {
     }
 
     /// Enters a room under the user's own name.
-    pub fn enter(&mut self, name: &str, room: &str) {
+    pub(crate) fn enter(&mut self, name: &str, room: &str) {
         if !self.chats.contains_key(name) {
             self.chat(name);
         }
@@ -751,12 +751,12 @@ impl World {
     }
 
     /// Leaves it.
-    pub fn leave(&mut self, name: &str, room: &str) {
+    pub(crate) fn leave(&mut self, name: &str, room: &str) {
         self.say(name, &format!("<presence type='unavailable' to='{room}@{ROOMS}/{name}'/>"));
     }
 
     /// Sets a role by nick, as a moderator does.
-    pub fn set_role(&mut self, name: &str, room: &str, nick: &str, role: &str) {
+    pub(crate) fn set_role(&mut self, name: &str, room: &str, nick: &str, role: &str) {
         self.say(
             name,
             &format!(
@@ -766,7 +766,7 @@ impl World {
     }
 
     /// Sets an affiliation by JID, as an admin does.
-    pub fn set_affiliation(&mut self, name: &str, room: &str, jid: &str, affiliation: &str) {
+    pub(crate) fn set_affiliation(&mut self, name: &str, room: &str, jid: &str, affiliation: &str) {
         self.say(
             name,
             &format!(
@@ -776,19 +776,19 @@ impl World {
     }
 
     /// Whether a stanza with all of these parts has reached the user.
-    pub fn saw(&self, name: &str, parts: &[&str]) -> bool {
+    pub(crate) fn saw(&self, name: &str, parts: &[&str]) -> bool {
         self.chats[name].seen.iter().any(|s| parts.iter().all(|p| s.contains(p)))
     }
 
     /// Forgets what the user has seen so far.
-    pub fn forget(&mut self, name: &str) {
+    pub(crate) fn forget(&mut self, name: &str) {
         let chat = self.chats.get_mut(name).expect("the user exists");
         chat.seen.clear();
         chat.inbox.clear();
     }
 
     /// The operator orders something of a room.
-    pub fn operator(&mut self, room: &str, command: RoomCommand) -> RoomReply {
+    pub(crate) fn operator(&mut self, room: &str, command: RoomCommand) -> RoomReply {
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         let (name, clock) = (RoomName::new(room).expect("a room name"), self.clock());
         self.with_cell(&name, |cell, out| cell.handle(clock, Input::Control(command, reply), out));
@@ -797,7 +797,7 @@ impl World {
     }
 
     /// The chat server in front goes away, or comes back.
-    pub fn chat_link(&mut self, up: bool) {
+    pub(crate) fn chat_link(&mut self, up: bool) {
         let clock = self.clock();
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
             self.with_cell(&name, |cell, out| cell.handle(clock, Input::ChatLink(up), out));
@@ -806,13 +806,13 @@ impl World {
     }
 
     /// The media plane reports something.
-    pub fn media(&mut self, report: MediaReport) {
+    pub(crate) fn media(&mut self, report: MediaReport) {
         self.plane.reports.push_back(report);
         self.settle();
     }
 
     /// Everything ends.
-    pub fn shutdown(&mut self) {
+    pub(crate) fn shutdown(&mut self) {
         self.front.close();
         let clock = self.clock();
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
@@ -822,7 +822,7 @@ impl World {
     }
 
     /// Calls that the server still knows.
-    pub fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.front.calls()
     }
 }
