@@ -1,6 +1,7 @@
 //! Tests named by the section of a specification.
 
 pub(crate) mod rfc4475;
+mod rfc4575;
 
 use std::path::PathBuf;
 
