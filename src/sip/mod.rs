@@ -6,6 +6,7 @@ pub mod conference;
 mod dialog;
 pub mod endpoint;
 pub mod msg;
+pub mod probe;
 pub mod sdp;
 mod subscription;
 mod transaction;

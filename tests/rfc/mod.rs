@@ -1,5 +1,7 @@
 //! Tests named by the section of a specification.
 
+mod mutation;
+mod oracle;
 pub(crate) mod rfc4475;
 mod rfc4575;
 
