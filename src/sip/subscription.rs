@@ -93,15 +93,13 @@ impl Subscription {
         reply
     }
 
-    fn accept(&mut self, core: &mut Core, now: Instant, presentation: &Presentation) -> Result<(), CommandError> {
+    fn accept(&mut self, core: &mut Core, now: Instant, presentation: Presentation) -> Result<(), CommandError> {
         let State::Waiting(server) = self.state else {
             return Err(CommandError::NotNow);
         };
-        if presentation.user.is_some() || presentation.focus {
-            let contact = core.contact(self.way, presentation)?;
-            if let Some(dialog) = core.dialogs.get_mut(self.dialog) {
-                dialog.contact = contact;
-            }
+        // Inside a call the Contact says already what it has to.
+        if presentation != Presentation::default() {
+            core.present(self.way, self.dialog, presentation)?;
         }
         self.grant(now, self.seconds);
         let reply = self.accepted(core);
@@ -411,7 +409,7 @@ impl Subscriptions {
         core: &mut Core,
         now: Instant,
         id: SubscriptionId,
-        presentation: &Presentation,
+        presentation: Presentation,
     ) -> Result<(), CommandError> {
         self.command(core, id, |subscription, core| subscription.accept(core, now, presentation))
     }

@@ -30,13 +30,14 @@ fn options(number: u32) -> String {
 }
 
 async fn next_request(received: &mut mpsc::Receiver<Inbound>) -> (Flow, u32) {
-    match next(received).await {
-        Inbound::Message {
-            flow,
-            message: Ok(Message::Request(request)),
-        } => (flow, request.headers.cseq().expect("CSeq").number),
-        other => panic!("a request, not {other:?}"),
-    }
+    let Inbound::Message {
+        flow,
+        message: Ok(Message::Request(request)),
+    } = next(received).await
+    else {
+        panic!("a request")
+    };
+    (flow, request.headers.cseq().expect("CSeq").number)
 }
 
 #[tokio::test]

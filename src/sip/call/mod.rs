@@ -104,7 +104,6 @@ pub(crate) struct Call {
     way: Way,
     state: State,
     dialog: Option<DialogNo>,
-    presentation: Presentation,
     exchange: Exchange,
     /// Our 2xx that no ACK came for yet.
     unacked: Option<Unacked>,
@@ -132,7 +131,6 @@ impl Call {
             way,
             state,
             dialog: None,
-            presentation: Presentation::default(),
             exchange: Exchange::Idle,
             unacked: None,
             hang_up: None,
@@ -357,18 +355,8 @@ impl Call {
     }
 
     /// Changes what our Contact says.
-    fn present(&mut self, core: &mut Core, presentation: Presentation) -> Result<(), CommandError> {
-        let user = presentation.user.or_else(|| self.presentation.user.clone());
-        let presentation = Presentation {
-            user,
-            focus: presentation.focus,
-        };
-        let contact = core.contact(self.way, &presentation)?;
-        if let Some(dialog) = self.dialog.and_then(|no| core.dialogs.get_mut(no)) {
-            dialog.contact = contact;
-        }
-        self.presentation = presentation;
-        Ok(())
+    fn present(&self, core: &mut Core, presentation: Presentation) -> Result<(), CommandError> {
+        Ok(core.present(self.way, self.dialog.ok_or(CommandError::NotNow)?, presentation)?)
     }
 
     fn learn(&mut self, headers: &Headers) {

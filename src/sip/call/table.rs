@@ -59,7 +59,6 @@ impl Calls {
         };
         let id = self.next_id();
         let mut call = Call::new(id, source, seen.flow.into(), State::Ringing(ringing));
-        call.presentation = presentation;
         call.learn(&request.headers);
         call.start_ringing(now);
         let no = core.dialogs.add(dialog);
@@ -81,12 +80,10 @@ impl Calls {
             return Err(CommandError::TooMany);
         }
         let id = self.next_id();
-        let presentation = args.presentation.clone();
         match Calling::start(core, now, Owner::Call(id), args) {
             Ok(calling) => {
                 let way = calling.target().into();
-                let mut call = Call::new(id, OURSELVES, way, State::Calling(Box::new(calling)));
-                call.presentation = presentation;
+                let call = Call::new(id, OURSELVES, way, State::Calling(Box::new(calling)));
                 self.all.insert(id, call);
                 self.settle(core, id);
                 Ok(id)

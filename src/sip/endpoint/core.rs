@@ -104,6 +104,29 @@ impl Core {
         Ok(contact)
     }
 
+    /// Changes what our Contact in a dialog says; a user that isn't named stays.
+    pub(crate) fn present(&mut self, way: Way, dialog: DialogNo, presentation: Presentation) -> Result<(), Unsendable> {
+        let known = self
+            .dialogs
+            .get(dialog)
+            .ok_or(NO_DIALOG)?
+            .contact
+            .uri
+            .as_sip()
+            .and_then(|uri| uri.user.clone());
+        let contact = self.contact(
+            way,
+            &Presentation {
+                user: presentation.user.or(known),
+                focus: presentation.focus,
+            },
+        )?;
+        if let Some(dialog) = self.dialogs.get_mut(dialog) {
+            dialog.contact = contact;
+        }
+        Ok(())
+    }
+
     /// What we can do: in answers to INVITE, UPDATE and OPTIONS (checklist M-1).
     pub(crate) fn add_capabilities(&self, headers: &mut Headers) {
         headers.push(Name::Allow, ALLOW);

@@ -101,6 +101,7 @@ impl Endpoint {
         self.core.wire.counters.requests += 1;
         // Before `begin`, which would find the request itself.
         let merged = self.core.servers.is_merged(seen, &request.method);
+        self.core.wire.counters.merged += u64::from(merged);
         let cancelled = (request.method == Method::Cancel).then(|| self.core.servers.find_cancelled(seen));
         let tag = self.core.dice.token();
         let server = self.core.servers.begin(now, seen, &request, &tag);

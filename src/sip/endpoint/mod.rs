@@ -187,7 +187,7 @@ impl Endpoint {
 
     /// Takes a subscription; [`notify`](Self::notify) with the full state has to follow at once.
     pub fn accept_subscription(&mut self, now: Instant, id: SubscriptionId, presentation: &Presentation) -> Result<(), CommandError> {
-        self.subscriptions.accept(&mut self.core, now, id, presentation)
+        self.subscriptions.accept(&mut self.core, now, id, presentation.clone())
     }
 
     /// Refuses a subscription; [`Event::SubscriptionEnded`] follows.
@@ -245,3 +245,6 @@ impl Endpoint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
