@@ -86,8 +86,13 @@ impl Server {
         let mut rng = StdRng::from_os_rng();
         let seed: u64 = rng.random();
         let (store, kept) = Store::open(&config.store, |_| {})?;
-        let records = merge(kept, &config.declared);
         let store_out: Arc<dyn StoreOut> = Arc::new(ToStore(store.clone()));
+        // Temporary rooms end with their last guest; those that a crash left behind have none.
+        let (kept, ended): (Vec<RoomRecord>, Vec<RoomRecord>) = kept.into_iter().partition(|r| r.from_config || r.config.persistent);
+        for record in ended {
+            store_out.store(StoreOp::DeleteRoom(record.name));
+        }
+        let records = merge(kept, &config.declared);
         for record in records.iter().filter(|r| r.from_config) {
             store_out.store(StoreOp::SaveRoom(Box::new(record.clone())));
         }
@@ -309,6 +314,7 @@ fn room_factory(config: &Config, accounts: Arc<dyn Directory>, seed: u64) -> Roo
     room.kick_quarantine = config.rooms.kick_quarantine;
     room.phone_occupant_delay = config.rooms.phone_delay;
     room.max_phone_occupants = config.rooms.phone_occupants;
+    room.silence_limit_s = u32::try_from(config.media.timeout.as_secs()).unwrap_or(u32::MAX);
     RoomFactory {
         room,
         muc: Arc::new(MucSettings {
@@ -521,6 +527,7 @@ impl SharedMedia {
         };
         let mut plane = PlaneConfig::new(config.media.listen.iter().map(interface).collect(), seed);
         plane.ports = config.media.ports.clone();
+        plane.silence_limit = config.media.timeout;
         if config.media.threads > 0 {
             plane.threads = config.media.threads;
         }

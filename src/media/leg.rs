@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mixer::{LegAudio, Output, OutputKind};
@@ -74,6 +74,8 @@ pub(super) struct NewLeg {
     pub(super) sender: Sender,
     pub(super) cname: String,
     pub(super) dice: u16,
+    /// Rule R45.
+    pub(super) silence_limit: Duration,
 }
 
 impl Leg {
@@ -93,7 +95,7 @@ impl Leg {
             sender: new.sender,
             receiver: Receiver::default(),
             reports: Reports::new(now, new.dice),
-            watch: Watch::new(now),
+            watch: Watch::new(now, new.silence_limit),
             keypad: Keypad::default(),
             rejected: 0,
             lost_digits: 0,

@@ -7,7 +7,7 @@ use std::{
     ops::RangeInclusive,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use mixer::{LegAudio, LegSettings, Rate};
@@ -34,6 +34,9 @@ use crate::{
     rtp::{self, rtcp::NtpClock},
 };
 
+/// Rule R45.
+const SILENCE_LIMIT: Duration = Duration::from_secs(60);
+
 /// How the media plane is set up.
 #[derive(Debug, Clone)]
 pub struct PlaneConfig {
@@ -43,6 +46,8 @@ pub struct PlaneConfig {
     pub ports: RangeInclusive<u16>,
     /// Media threads.
     pub threads: usize,
+    /// Silence of RTP and RTCP after which a leg is reported as gone, and after half of it as quiet (rule R45). In whole seconds.
+    pub silence_limit: Duration,
     /// For SSRCs, first sequence numbers, ports and report intervals: to be unguessable (RFC 3550 section 9).
     pub seed: u64,
 }
@@ -55,6 +60,7 @@ impl PlaneConfig {
             interfaces,
             ports: 16_384..=32_767,
             threads,
+            silence_limit: SILENCE_LIMIT,
             seed,
         }
     }
@@ -68,6 +74,7 @@ pub struct Plane {
     rng: StdRng,
     legs: BTreeMap<LegId, Known>,
     rooms: BTreeMap<RoomName, KnownRoom>,
+    silence_limit: Duration,
     next_room: u64,
     gone: mpsc::Receiver<Gone>,
     counters: Arc<Counters>,
@@ -152,6 +159,7 @@ impl Plane {
             rng,
             legs: BTreeMap::new(),
             rooms: BTreeMap::new(),
+            silence_limit: config.silence_limit,
             next_room: 0,
             gone,
             counters,
@@ -342,6 +350,7 @@ impl MediaPlane for Plane {
             // Says nothing about us, and lasts one call (RFC 7022 section 4.2).
             cname: format!("{:016x}", self.rng.next_u64()),
             dice: self.rng.random(),
+            silence_limit: self.silence_limit,
         };
         self.workers[worker].line.send(Order::Open(Box::new(Leg::new(Instant::now(), new))));
         self.workers[worker].legs += 1;

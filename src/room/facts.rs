@@ -5,9 +5,6 @@ use crate::model::{LegId, Now};
 use super::roster::Leg;
 use super::{EndCause, Event, LeaveCause, LegCause, OccupantCause, Report, Room};
 
-/// Seconds without packets after which a call is over (rule R45).
-const QUIET_ENDS: u32 = 60;
-
 impl Room {
     pub(super) fn take_note(&mut self, now: Now, report: Report) {
         match report {
@@ -60,7 +57,7 @@ impl Room {
         if self.roster.leg(leg).is_none_or(|l| l.held) {
             return;
         }
-        if seconds >= QUIET_ENDS {
+        if seconds >= self.settings.silence_limit_s {
             self.end_leg(leg, EndCause::Failed, &LeaveCause::Withdrawn);
             self.settle();
         } else if seconds > 0 {

@@ -15,6 +15,8 @@ pub struct RoomSettings {
     pub phone_occupant_delay: Duration,
     /// Stand-ins at once (rule R28).
     pub max_phone_occupants: usize,
+    /// Silence of a phone's packets after which its call is over (rule R45), in s; less of it is shown as not speaking.
+    pub silence_limit_s: u32,
     /// Nicks kept for the service itself (rule R33): neither people nor callers are called so, or look so.
     pub reserved_nicks: Vec<String>,
 }
@@ -27,6 +29,7 @@ impl RoomSettings {
             kick_quarantine: Duration::from_secs(60),
             phone_occupant_delay: Duration::from_secs(20),
             max_phone_occupants: 200,
+            silence_limit_s: 60,
             reserved_nicks: vec!["bridge".to_owned()],
         }
     }

@@ -1,21 +1,25 @@
-//! Tells when a peer has gone quiet (rule R45): neither RTP nor RTCP for 30 s, then for 60 s.
+//! Tells when a peer has gone quiet (rule R45): neither RTP nor RTCP for half of the time that it may be silent, then for all of it.
 
 use std::time::{Duration, Instant};
-
-/// Seconds of silence that are told, in order.
-const MARKS: [u32; 2] = [30, 60];
 
 /// Watches one leg.
 #[derive(Debug, Clone)]
 pub struct Watch {
     since: Instant,
+    /// Seconds of silence that are told, in order.
+    marks: [u32; 2],
     told: usize,
 }
 
 impl Watch {
-    /// Starts to watch: silence counts from now.
-    pub fn new(now: Instant) -> Self {
-        Self { since: now, told: 0 }
+    /// Starts to watch: silence counts from now, and is told after half of `limit` and after all of it, in whole seconds.
+    pub fn new(now: Instant, limit: Duration) -> Self {
+        let limit = u32::try_from(limit.as_secs()).unwrap_or(u32::MAX).max(2);
+        Self {
+            since: now,
+            marks: [limit / 2, limit],
+            told: 0,
+        }
     }
 
     /// Notes an accepted packet; `true` if silence had been told.
@@ -31,7 +35,7 @@ impl Watch {
 
     /// The next mark that silence has reached, once each, in seconds. Call it again until `None`.
     pub fn handle_timeout(&mut self, now: Instant) -> Option<u32> {
-        let mark = *MARKS.get(self.told)?;
+        let mark = *self.marks.get(self.told)?;
         if now.duration_since(self.since) < Duration::from_secs(mark.into()) {
             return None;
         }
@@ -41,7 +45,7 @@ impl Watch {
 
     /// When the next mark is due, if any is left.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        MARKS
+        self.marks
             .get(self.told)
             .map(|&mark| (self.since + Duration::from_secs(mark.into()), "quiet peer"))
     }
@@ -54,7 +58,7 @@ mod tests {
     #[test]
     fn r45_quiet_is_told_at_30_and_60_seconds_once() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = Watch::new(start, Duration::from_secs(60));
         let at = |s| start + Duration::from_secs(s);
         assert_eq!(watch.handle_timeout(at(29)), None);
         assert_eq!(watch.poll_timeout().map(|t| t.0), Some(at(30)));
@@ -68,7 +72,7 @@ mod tests {
     #[test]
     fn r45_a_packet_resumes_and_starts_over() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = Watch::new(start, Duration::from_secs(60));
         let at = |s| start + Duration::from_secs(s);
         assert!(!watch.handle_packet(at(10)));
         assert_eq!(watch.handle_timeout(at(39)), None);
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn r44_hold_is_excused() {
         let start = Instant::now();
-        let mut watch = Watch::new(start);
+        let mut watch = Watch::new(start, Duration::from_secs(60));
         let at = |s| start + Duration::from_secs(s);
         watch.excuse(at(100));
         assert_eq!(watch.handle_timeout(at(100)), None);

@@ -79,6 +79,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
                 sender: Sender::new(1, 1, 1),
                 cname: "c".into(),
                 dice: 0,
+                silence_limit: Duration::from_secs(60),
             };
             line.send(Order::Open(Box::new(Leg::new(Instant::now(), new))));
             let audio = LegAudio::new(LegSettings::plain(codec), Rate::Wide).expect("audio");
@@ -150,6 +151,7 @@ fn lone_leg(now: Instant, change: impl FnOnce(&mut LegMedia)) -> (Leg, UdpSocket
             sender: Sender::new(7, 1, 1),
             cname: "c".into(),
             dice: 0,
+            silence_limit: Duration::from_secs(60),
         },
     );
     let mut media = media(far.local_addr().expect("address"), Codec::Pcmu);
