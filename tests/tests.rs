@@ -6,6 +6,7 @@
     reason = "tests may panic, tell, and read the clock"
 )]
 
+mod feature;
 mod interop;
 mod layers;
 mod licences;

@@ -2,11 +2,14 @@
 
 use minidom::Element;
 
-use super::{MucRoom, room::Inbound};
+use super::{MucRoom, flood::Verdict, room::Inbound};
 use crate::{
     model::Now,
     room::{OccupantCause, Room},
-    xmpp::stanza::{self, Kind, MessageKind, set},
+    xmpp::{
+        muc::weight,
+        stanza::{self, Kind, MessageKind, set},
+    },
 };
 
 /// Conditions that say a client is no longer there. A server says `service-unavailable` for a groupchat message to a client that is gone
@@ -38,6 +41,9 @@ impl MucRoom {
             .as_deref()
             .and_then(|n| self.occupants.by_nick(n))
             .filter(|t| is_message && t.id != id);
+        // Errors are free to send as far as they are news to the room alone; what goes on to others costs what a message costs.
+        let spent = self.buckets.spend(now.at, &client.to_bare(), weight(&inbound.stanza), false);
+        let target = target.filter(|_| spent == Verdict::Pass);
         let (Some(target), Some(sender)) = (target, self.occupants.get(id)) else {
             return;
         };

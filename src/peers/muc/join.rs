@@ -196,12 +196,14 @@ impl MucRoom {
     /// Sends one client everything in the order of section 7.1: the others, themselves, what was said, what it is about.
     pub(super) fn tell_everything(&mut self, now: Now, room: &Room, client: &FullJid, wish: HistoryWish, own_codes: &[u16]) {
         self.tell_presence(room, client, own_codes);
-        self.outbox.extend(
-            self.history
-                .since(now, self.jid.as_str(), wish)
-                .into_iter()
-                .map(|m| addressed(m, client)),
-        );
+        // The room's own limit may have become narrower since the messages were kept.
+        let at_most = u64::from(room.config().history_length);
+        let wish = HistoryWish {
+            max_stanzas: Some(wish.max_stanzas.map_or(at_most, |wanted| wanted.min(at_most))),
+            ..wish
+        };
+        let history = self.history.since(now, self.jid.as_str(), wish);
+        self.outbox.extend(history.into_iter().map(|m| addressed(m, client)));
         let subject = match &self.subject {
             Some(kept) => kept.late(self.jid.as_str()),
             None => with(groupchat(self.jid.as_str()), [text("subject", stanza::NS, "")]),

@@ -36,12 +36,12 @@ impl MucRoom {
 
     fn say_to_everybody(&mut self, now: Now, room: &mut Room, inbound: Inbound) {
         let Some(id) = inbound.sender else {
-            let failure = if room.is_unconfigured() {
+            let why = if room.is_unconfigured() {
                 Refusal::NotConfigured
             } else {
                 Refusal::NotInRoom
             };
-            return self.refuse(&inbound, super::refusal::failure(failure));
+            return self.refuse(&inbound, failure(why));
         };
         let subject = subject_change(&inbound.stanza);
         if subject.as_ref().is_some_and(|s| s.len() > MAX_SUBJECT) {

@@ -55,3 +55,15 @@ fn goodbyes_and_errors_are_always_taken() {
     w.sends(JULIET, "<presence type='unavailable'/>");
     assert_eq!(w.receives(ROMEO), ["presence juliet gone none none"]);
 }
+
+#[test]
+fn r23_errors_are_no_way_round() {
+    let mut w = World::new();
+    w.all_join(&[ROMEO, JULIET]);
+    let error = "<error type='cancel'><not-allowed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    for _ in 0..300 {
+        w.sends(JULIET, &format!("<message type='error' to='{ROOM}/romeo'>{error}</message>"));
+    }
+    assert!(w.receives(ROMEO).len() <= 100);
+    assert!(w.receives(JULIET).is_empty());
+}

@@ -288,3 +288,20 @@ fn other_errors_reach_the_other_end_of_a_private_message_and_nobody_else() {
         assert!(w.receives(who).is_empty(), "r23: {who}");
     }
 }
+
+#[test]
+fn muc_7_2_14_2_the_rooms_limit_holds_for_what_was_kept_before() {
+    let mut record = record(|c| c.history_length = 2);
+    let item = |n: u64| crate::model::HistoryItem {
+        unix_ms: n,
+        nick: "romeo".to_owned(),
+        stanza: format!("<message xmlns='jabber:client' type='groupchat' from='{ROOM}/romeo'><body>{n}</body></message>"),
+    };
+    record.history = (0..5).map(item).collect();
+    let mut w = World::from_record(record);
+    w.joins(JULIET, "juliet");
+    assert_eq!(
+        w.receives(JULIET)[1..],
+        ["message romeo earlier: 3", "message romeo earlier: 4", "subject room: "]
+    );
+}
