@@ -59,6 +59,7 @@ mod tests {
             advertise: Default::default(),
             ports,
             threads: 0,
+            timeout: std::time::Duration::from_secs(60),
         }
     }
 

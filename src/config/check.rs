@@ -98,6 +98,7 @@ fn media(mut s: Section<'_>) -> Media {
         },
         ports: s.text("ports", parse::ports).unwrap_or(16384..=32767),
         threads: s.number("threads", 0..=1024).map_or(0, usize_of),
+        timeout: seconds(s.number("timeout_s", 2..=86_400).unwrap_or(60)),
     };
     s.finish();
     media

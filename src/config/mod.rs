@@ -141,6 +141,8 @@ pub struct Media {
     pub ports: RangeInclusive<u16>,
     /// Threads; 0 for one a processor.
     pub threads: usize,
+    /// Silence of RTP and RTCP after which a call ends (rule R45).
+    pub timeout: Duration,
 }
 
 /// The chat door.
