@@ -1,7 +1,11 @@
 //! How much one leg costs in one tick of 20 ms: packet into the jitter buffer, level, mix, encode, output; no sockets.
 //!
 //! `cargo bench -p mixer`. The last line is for machines: microseconds per leg, medians over all ticks.
-#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench reads the clock and prints what it measured"
+)]
 
 use std::{hint::black_box, time::Instant};
 

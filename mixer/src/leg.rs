@@ -107,6 +107,7 @@ impl LegAudio {
     /// Leaves a mixer: gives back the last sample that it had in the mix.
     pub(crate) fn leave(&mut self) -> i32 {
         self.mouth.forget();
+        self.ear.forget();
         self.gate.close();
         self.limiter = Limiter::new();
         self.apply = false;

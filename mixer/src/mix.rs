@@ -2,8 +2,8 @@
 
 use crate::{Rate, settings::MAX_FRAME};
 
-/// Samples of an entering or leaving voice's ramp, at 8000 Hz: 2 ms, too short to carry a word and long enough not to click.
-const RAMP: usize = 16;
+/// Samples of an entering or leaving voice's ramp, at 8000 Hz: 5 ms, too short to carry a word and long enough not to click.
+const RAMP: usize = 40;
 
 /// Part of its way back to 1 that a limiter's gain goes in a tick.
 const RELEASE: i32 = 8;
@@ -74,11 +74,20 @@ impl Sum {
     }
 }
 
-/// Raises a voice from zero over its first 2 ms.
-pub(crate) fn ramp_in(voice: &mut [i16], rate: Rate) {
+/// Raises a voice from zero.
+pub(crate) fn fade_in(voice: &mut [i16], rate: Rate) {
     let ramp = (RAMP * rate.ratio()) as i32;
     for (n, sample) in (0..ramp).zip(voice) {
         *sample = (i32::from(*sample) * n / ramp) as i16;
+    }
+}
+
+/// Lets a voice begin at the sample where it ended, though something is missing between.
+pub(crate) fn join(last: i16, voice: &mut [i16], rate: Rate) {
+    let ramp = (RAMP * rate.ratio()) as i32;
+    let step = i32::from(last) - i32::from(voice.first().copied().unwrap_or(0));
+    for (n, sample) in (1..ramp).zip(voice) {
+        *sample = (i32::from(*sample) + step * (ramp - n) / ramp).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
     }
 }
 
@@ -160,14 +169,20 @@ mod tests {
     }
 
     #[test]
-    fn ends_lead_to_zero_within_two_ms() {
+    fn ends_lead_to_zero_and_beginnings_away_from_it() {
         let mut sum = Sum::new(Rate::Narrow);
         sum.clear();
         sum.add_end(16_000);
         let mut out = [0; 160];
         sum.all(&mut Limiter::new(), &mut out);
-        assert_eq!(out[0], 15_000);
-        assert!(out.windows(2).all(|w| w[0] >= w[1] && w[0] - w[1] <= 1000));
+        assert_eq!(out[0], 15_600);
+        assert!(out.windows(2).all(|w| w[0] >= w[1] && w[0] - w[1] <= 400));
         assert!(out[RAMP..].iter().all(|&sample| sample == 0));
+        let mut voice = [i16::MIN; 160];
+        fade_in(&mut voice, Rate::Narrow);
+        assert!(voice[0] >= -820 && voice.windows(2).all(|w| w[0] >= w[1] && i32::from(w[0]) - i32::from(w[1]) <= 820));
+        assert!(voice[RAMP..].iter().all(|&sample| sample == i16::MIN));
+        join(i16::MAX, &mut voice, Rate::Narrow);
+        assert!(voice[0] > 30_000 && voice[RAMP..].iter().all(|&sample| sample == i16::MIN));
     }
 }

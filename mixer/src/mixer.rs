@@ -6,7 +6,7 @@ use crate::{
     CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Rate, Refused,
     event::Events,
     leg::Frames,
-    mix::{Limiter, Sum, ramp_in},
+    mix::{Limiter, Sum},
     mouth::{Shared, Silence},
     output::Source,
     resample::Filter,
@@ -244,9 +244,6 @@ impl Mixer {
             let before = audio.last.take();
             if voice {
                 audio.enters = before.is_none();
-                if audio.enters {
-                    ramp_in(out, self.rate);
-                }
                 audio.last = out.last().copied();
                 self.voices.push(at);
             } else {

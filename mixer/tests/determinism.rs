@@ -64,3 +64,11 @@ fn other_legs_do_not_change_what_one_hears() {
     };
     assert!(alone(false) == alone(true));
 }
+
+#[test]
+fn rooms_and_legs_can_go_to_another_thread() {
+    fn sendable<T: Send>() {}
+    sendable::<mixer::Mixer>();
+    sendable::<mixer::LegAudio>();
+    sendable::<Command>();
+}

@@ -56,6 +56,14 @@ impl Ear {
         }
     }
 
+    /// What comes next doesn't follow from the voice that was heard last.
+    pub(crate) fn forget(&mut self) {
+        match self {
+            Self::Phone(phone) => phone.forget(),
+            Self::Opus(opus) => opus.forget(),
+        }
+    }
+
     pub(crate) fn stats(&self) -> JitterStats {
         match self {
             Self::Phone(phone) => phone.jitter.stats(),

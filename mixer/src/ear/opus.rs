@@ -5,6 +5,7 @@ use crate::{
     codec::opus::{Decoder, GRAIN, MAX_DURATION},
     jitter::{Jitter, Packets, Turn},
     level::{Gate, mean_square},
+    mix::{fade_in, join},
 };
 
 const TICK: i32 = Codec::Opus.clock_step() as i32;
@@ -15,6 +16,9 @@ pub(crate) struct OpusEar {
     line: Line,
     /// How far the decoder has come, in units of the RTP clock after the beginning of the tick.
     decoded: i32,
+    rate: Rate,
+    /// The last tick's last sample, if it had a voice, and this one's goes on from there.
+    last: Option<i16>,
     /// The decoder missed packets on purpose.
     stale: bool,
 }
@@ -26,13 +30,15 @@ impl OpusEar {
             jitter,
             line: Line::new(rate)?,
             decoded: 0,
+            rate,
+            last: None,
             stale: false,
         })
     }
 
     pub(super) fn set_rate(&mut self, rate: Rate) -> Result<(), CodecFailed> {
         self.line = Line::new(rate)?;
-        self.decoded = 0;
+        (self.decoded, self.rate) = (0, rate);
         Ok(())
     }
 
@@ -47,7 +53,8 @@ impl OpusEar {
             self.line.decoder.restart();
         }
         self.line.audible = gate.is_open();
-        match self.jitter.turn() {
+        let turn = self.jitter.turn();
+        match turn {
             Turn::Idle => {
                 self.stop();
                 gate.hear(0);
@@ -63,7 +70,14 @@ impl OpusEar {
             }
         }
         self.line.take(out);
-        gate.hear(mean_square(out))
+        let voice = gate.hear(mean_square(out));
+        match (voice, self.last) {
+            (true, None) => fade_in(out, self.rate),
+            (true, Some(last)) if matches!(turn, Turn::Play { skipped: 1.. }) => join(last, out, self.rate),
+            _ => {}
+        }
+        self.last = out.last().copied().filter(|_| voice);
+        voice
     }
 
     /// Decodes until a tick's samples are there.
@@ -88,7 +102,12 @@ impl OpusEar {
         }
     }
 
+    pub(super) fn forget(&mut self) {
+        self.last = None;
+    }
+
     fn stop(&mut self) {
+        self.forget();
         self.line.filled = 0;
         self.decoded = 0;
     }

@@ -2,10 +2,11 @@
 
 use super::conceal::Conceal;
 use crate::{
-    Codec,
+    Codec, Rate,
     codec::Law,
     jitter::{ALL, Jitter, NOTHING, Samples, Turn},
     level::{Gate, QUIET_PEAK, mean_square},
+    mix::fade_in,
     resample::{Filter, NARROW_FRAME, UpTail},
 };
 
@@ -15,6 +16,8 @@ pub(crate) struct Phone {
     pub(super) jitter: Jitter<Samples>,
     conceal: Conceal,
     tail: UpTail,
+    /// The last tick had a voice, and this one's goes on from there.
+    spoke: bool,
 }
 
 impl Phone {
@@ -25,11 +28,12 @@ impl Phone {
             jitter,
             conceal: Conceal::new(),
             tail: UpTail::new(),
+            spoke: false,
         }
     }
 
-    /// Forgets the voice that was heard last: what comes next doesn't follow from it.
     pub(super) fn forget(&mut self) {
+        self.spoke = false;
         self.conceal.clear();
         self.tail.clear();
     }
@@ -42,7 +46,7 @@ impl Phone {
     pub(super) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
         let was_open = gate.is_open();
         let turn = self.jitter.turn();
-        if was_open && matches!(turn, Turn::Play { skipped: 1.. }) {
+        if self.spoke && matches!(turn, Turn::Play { skipped: 1.. }) {
             self.conceal.jump();
         }
         let (bytes, mask) = match turn {
@@ -75,8 +79,12 @@ impl Phone {
             self.jitter.pass();
         }
         if voice {
+            if !self.spoke {
+                fade_in(&mut pcm, Rate::Narrow);
+            }
+            self.spoke = true;
             filter.up(&mut self.tail, &pcm, out);
-        } else if was_open {
+        } else if self.spoke {
             self.forget();
         }
         voice
