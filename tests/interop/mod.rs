@@ -5,3 +5,4 @@ mod component;
 pub(crate) mod peers;
 mod phone;
 mod prosody;
+mod sipp;

@@ -162,18 +162,19 @@ impl Phone {
         )
     }
 
-    /// Waits until the last `length` of what it hears has, or has not, this tone; tells when it looked.
+    /// Waits until the last `length` of what it hears has, or has not, this tone.
     pub(crate) fn hears(&self, hz: u32, present: bool, length: Duration) {
         let fits = || {
             let heard = self.heard();
-            let level = heard.tone(heard.last(length), hz);
-            (heard.length() >= length && (level > PRESENT) == present && (level < ABSENT) != present).then_some(())
+            let level = heard.level_db(hz, length);
+            let right = if present { level > PRESENT_DB } else { level < ABSENT_DB };
+            (heard.length() >= length && right).then_some(())
         };
         child::wait_until(LIMIT, fits).unwrap_or_else(|| {
             let heard = self.heard();
-            let level = heard.tone(heard.last(length), hz);
+            let level = heard.level_db(hz, length);
             panic!(
-                "{}: {hz} Hz at {level:.4} in the last {length:?} of {:?}",
+                "{}: {hz} Hz at {level:.0} dB in the last {length:?} of {:?}",
                 self.setup.user,
                 heard.length()
             )
@@ -181,10 +182,10 @@ impl Phone {
     }
 }
 
-/// A tone of a quarter of full scale is there if this much of it is.
-const PRESENT: f64 = 0.05;
-/// And gone below this: -46 dB.
-const ABSENT: f64 = 0.005;
+/// A tone sent at -12 dB is there if this much of it is.
+const PRESENT_DB: f64 = -26.0;
+/// And gone below this.
+const ABSENT_DB: f64 = -46.0;
 
 fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
     let folder = folder.display();

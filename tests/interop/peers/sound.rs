@@ -2,6 +2,11 @@
 
 use std::{fs, path::Path, time::Duration};
 
+use cusax::media::{
+    tone::{Tone, tone_level_db},
+    wav::Wav,
+};
+
 /// One channel of 16-bit samples.
 #[derive(Debug, Clone)]
 pub(crate) struct Recording {
@@ -9,25 +14,11 @@ pub(crate) struct Recording {
     pub(crate) samples: Vec<i16>,
 }
 
-/// Writes a WAV file with a sine at a quarter of full scale.
+/// Writes a WAV file with a tone 12 dB below full scale; 0 Hz is silence.
 pub(crate) fn write_tone(path: &Path, hz: u32, rate: u32, length: Duration) {
-    let count = u32::try_from(length.as_millis() * u128::from(rate) / 1000).expect("a short tone");
-    let step = f64::from(hz) * std::f64::consts::TAU / f64::from(rate);
-    let mut bytes = Vec::new();
-    let data = count * 2;
-    bytes.extend(b"RIFF");
-    bytes.extend((36 + data).to_le_bytes());
-    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    bytes.extend(rate.to_le_bytes());
-    bytes.extend((rate * 2).to_le_bytes());
-    bytes.extend(b"\x02\0\x10\0data");
-    bytes.extend(data.to_le_bytes());
-    for n in 0..count {
-        #[expect(clippy::cast_possible_truncation, reason = "within a quarter of the range")]
-        let sample = (8192.0 * (f64::from(n) * step).sin()) as i16;
-        bytes.extend(sample.to_le_bytes());
-    }
-    fs::write(path, bytes).expect("writable");
+    let mut samples = vec![0; usize::try_from(length.as_millis() * u128::from(rate) / 1000).expect("a short tone")];
+    Tone::new(f64::from(hz), -12.0, rate).fill(&mut samples);
+    fs::write(path, Wav { rate, samples }.to_bytes()).expect("writable");
 }
 
 impl Recording {
@@ -57,30 +48,15 @@ impl Recording {
         Duration::from_secs_f64(self.samples.len() as f64 / f64::from(self.rate))
     }
 
-    /// Its last part.
-    pub(crate) fn last(&self, length: Duration) -> &[i16] {
+    fn last(&self, length: Duration) -> &[i16] {
         let count = (length.as_secs_f64() * f64::from(self.rate)) as usize;
         &self.samples[self.samples.len().saturating_sub(count)..]
     }
 
-    /// Amplitude of a tone in a part of it, as a fraction of full scale.
-    pub(crate) fn tone(&self, part: &[i16], hz: u32) -> f64 {
-        amplitude(part, hz, self.rate)
+    /// Level of a tone in its last part, in dB below full scale.
+    pub(crate) fn level_db(&self, hz: u32, length: Duration) -> f64 {
+        tone_level_db(self.last(length), self.rate, f64::from(hz))
     }
-}
-
-/// Amplitude of one frequency, as a fraction of full scale (Goertzel).
-pub(crate) fn amplitude(samples: &[i16], hz: u32, rate: u32) -> f64 {
-    if samples.is_empty() {
-        return 0.0;
-    }
-    let coefficient = 2.0 * (std::f64::consts::TAU * f64::from(hz) / f64::from(rate)).cos();
-    let (mut one, mut two) = (0.0, 0.0);
-    for sample in samples {
-        (one, two) = (f64::from(*sample) / 32768.0 + coefficient * one - two, one);
-    }
-    let power = one * one + two * two - coefficient * one * two;
-    2.0 * power.max(0.0).sqrt() / samples.len() as f64
 }
 
 #[test]
@@ -90,8 +66,7 @@ fn a_tone_is_found_where_it_is_and_nowhere_else() {
     write_tone(&path, 440, 8000, Duration::from_secs(1));
     let recording = Recording::read(&path);
     assert_eq!((recording.rate, recording.length()), (8000, Duration::from_secs(1)));
-    let part = recording.last(Duration::from_millis(200));
-    assert!((recording.tone(part, 440) - 0.25).abs() < 0.01);
-    assert!(recording.tone(part, 1000) < 0.01);
-    assert!(recording.tone(&[0; 1600], 440) < 0.001);
+    let part = Duration::from_millis(200);
+    assert!((recording.level_db(440, part) + 12.0).abs() < 0.2);
+    assert!(recording.level_db(1000, part) < -50.0);
 }
