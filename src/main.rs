@@ -14,7 +14,7 @@ use cusax::{
         serve::{Server, Signals},
     },
     cli::{Cli, Command, Connection},
-    config::{self, Capacity, Config},
+    config::{self, Config},
     media,
     model::control::ControlRequest,
 };
@@ -74,12 +74,12 @@ fn check_config(path: &Path) -> Outcome {
     for warning in &config.warnings {
         text.push_str(&format!("{file}: warning: {warning}\n"));
     }
-    let capacity = Capacity::new(&config.media, config::open_files_limit());
-    let files = capacity.by_files.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+    let capacity = media::capacity(config.media.listen.len(), &config.media.ports)?;
     text.push_str(&format!(
-        "{file}: good, for {} calls at once (by media ports {}, by the hard limit of open files {files})\n",
-        capacity.calls(),
-        capacity.by_ports
+        "{file}: good, for {} calls at once (media ports allow {}, the hard limit of open files {})\n",
+        capacity.legs(),
+        capacity.by_ports,
+        capacity.by_files
     ));
     print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -2,7 +2,6 @@
 //!
 //! Opens no socket and starts nothing; `check-config` and `serve` read the same way.
 
-mod capacity;
 mod check;
 mod directory;
 mod mistake;
@@ -23,7 +22,6 @@ use std::{
 
 use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec};
 
-pub use capacity::{Capacity, open_files_limit};
 pub use directory::ConfigDirectory;
 pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
