@@ -9,10 +9,7 @@ use std::{
 
 use clap::Parser;
 use cusax::{
-    app::{
-        logging, operator,
-        serve::{Server, Signals},
-    },
+    app::{logging, operator, serve::Server, signals::Signals},
     cli::{Cli, Command, Connection},
     config::{self, Config},
     media,

@@ -6,3 +6,4 @@ pub mod logging;
 pub mod operator;
 pub mod prosody;
 pub mod serve;
+pub mod signals;

@@ -1,0 +1,80 @@
+//! Every counter of the server, by name.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::watch;
+
+use crate::io::sip::SipTransport;
+use crate::io::xmpp::Outgoing;
+use crate::peers::sip::FrontCounters;
+use crate::sip::endpoint::Counters as SipCounters;
+
+use super::ports::SharedMedia;
+
+/// Every counter of the server by name, for `cusax stats`.
+pub(super) fn read(
+    phones: &watch::Receiver<(FrontCounters, SipCounters)>,
+    sockets: &SipTransport,
+    media: &SharedMedia,
+    chat: &Outgoing,
+    domains: &[String],
+) -> BTreeMap<String, u64> {
+    let (front, sip) = *phones.borrow();
+    let transport = sockets.counters();
+    let plane = media.stats();
+    let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let mut all: BTreeMap<String, u64> = [
+        ("calls.asked", front.calls),
+        ("calls.admitted", front.admitted),
+        ("calls.refused", front.refused),
+        ("calls.not_found", front.not_found),
+        ("calls.challenged", front.challenged),
+        ("calls.bad_credentials", front.bad_credentials),
+        ("calls.not_acceptable", front.not_acceptable),
+        ("calls.no_ports", front.no_ports),
+        ("sip.requests", sip.requests),
+        ("sip.repeated", sip.repeated),
+        ("sip.malformed_answered", sip.malformed_answered),
+        ("sip.malformed_dropped", sip.malformed_dropped),
+        ("sip.stray_responses", sip.stray_responses),
+        ("sip.stray_acks", sip.stray_acks),
+        ("sip.no_dialog", sip.no_dialog),
+        ("sip.merged", sip.merged),
+        ("sip.refused", sip.refused),
+        ("sip.overload", sip.overload),
+        ("sip.throttled", sip.throttled),
+        ("sip.unanswered", sip.unanswered),
+        ("sip.timed_out", sip.timed_out),
+        ("sip.unsendable", sip.unsendable),
+        ("sip.moved_to_tcp", sip.moved_to_tcp),
+        ("sip.back_to_udp", sip.back_to_udp),
+        ("sip.datagrams_dropped", value(&transport.datagrams_dropped)),
+        ("sip.messages_dropped", value(&transport.messages_dropped)),
+        ("sip.connections_refused", value(&transport.connections_refused)),
+        ("sip.connections_cut", value(&transport.connections_cut)),
+        ("sip.connections_idle", value(&transport.connections_idle)),
+        ("media.late_ticks", plane.late_ticks),
+        ("media.skipped_ticks", plane.skipped_ticks),
+        ("media.unsent", plane.unsent),
+        ("media.delayed_reports", plane.delayed_reports),
+        ("media.lost_digits", plane.lost_digits),
+        ("media.panics", plane.panics),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    for (domain, counts) in domains.iter().filter_map(|d| Some((d, chat.counts(d)?))) {
+        for (name, value) in [
+            ("received", counts.received),
+            ("refused", counts.refused),
+            ("sent", counts.sent),
+            ("not_written", counts.not_written),
+            ("lost", counts.lost),
+            ("queued_bytes", counts.queued_bytes as u64),
+        ] {
+            all.insert(format!("chat.{domain}.{name}"), value);
+        }
+    }
+    all
+}

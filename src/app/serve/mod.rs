@@ -1,0 +1,234 @@
+//! The server: everything wired together, started in an order in which nothing is lost, and stopped within three seconds.
+
+mod counters;
+mod ports;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::hub::{ChatOut, ChatTask, Hub, Input, Line, Outward, PhoneInputs, PhoneTask, StoreOut};
+use crate::io::sip::SipTransport;
+use crate::io::store::Store;
+use crate::io::xmpp::Links;
+use crate::model::{Directory, Now, RoomRecord, StoreOp};
+use crate::peers::muc::MucService;
+use crate::peers::sip::SipFront;
+use crate::sip::endpoint::{Endpoint, EndpointConfig, Transport};
+
+use super::control::{Context, ControlServer};
+use ports::{SharedMedia, ToChat, ToSockets, ToStore};
+
+/// Room commands that may wait for the SIP task; beyond it they wait in their rooms.
+const ROOM_TO_SIP: usize = 4096;
+/// Media reports that may wait; beyond it the media threads count them as lost.
+const MEDIA_REPORTS: usize = 8192;
+/// Stanzas that may wait for the chat task; connections are awaited beyond it.
+const CHAT_INBOX: usize = 1024;
+/// Everything is told goodbye and written within this time.
+const STOP_WITHIN: Duration = Duration::from_millis(2700);
+/// The database gets so much in any case.
+const LAST_WRITE: Duration = Duration::from_millis(200);
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listening address.
+    #[error("[sip] listen: {0}")]
+    Sip(#[source] std::io::Error),
+    /// The media threads.
+    #[error("[media]: {0}")]
+    Media(#[source] std::io::Error),
+    /// The database.
+    #[error("[store] path: {0}")]
+    Store(#[from] crate::io::store::StoreError),
+    /// The operator's socket.
+    #[error("[control] socket {path}: {source}")]
+    Control {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    hub: Hub,
+    close_phones: oneshot::Sender<oneshot::Sender<()>>,
+    links: Links,
+    store: Store,
+    _control: ControlServer,
+    tasks: Vec<JoinHandle<()>>,
+    sip: Vec<(Transport, SocketAddr)>,
+}
+
+impl Server {
+    /// Starts everything that the configuration asks for: the database first, the sockets last.
+    pub async fn start(config: &Config, transcript: Option<broadcast::Sender<Line>>) -> Result<Self, StartError> {
+        // Unguessable where it starts: tags, branches, SSRCs and nonces all come from here.
+        let mut rng = StdRng::from_os_rng();
+        let seed: u64 = rng.random();
+        let (store, kept) = Store::open(&config.store, |_| {})?;
+        let store_out: Arc<dyn StoreOut> = Arc::new(ToStore(store.clone()));
+        // Temporary rooms end with their last guest; those that a crash left behind have none.
+        let (kept, ended): (Vec<RoomRecord>, Vec<RoomRecord>) = kept.into_iter().partition(|r| r.from_config || r.config.persistent);
+        for record in ended {
+            store_out.store(StoreOp::DeleteRoom(record.name));
+        }
+        let records = merge(kept, &config.declared);
+        for record in records.iter().filter(|r| r.from_config) {
+            store_out.store(StoreOp::SaveRoom(Box::new(record.clone())));
+        }
+
+        let (reports, media) = mpsc::channel(MEDIA_REPORTS);
+        let plane = SharedMedia::start(settings::plane_config(config, rng.random()), reports).map_err(StartError::Media)?;
+        let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config)).map_err(StartError::Sip)?;
+        let transport = Arc::new(transport);
+        let listeners = settings::listeners(config, transport.listening().to_vec());
+        let sip_addresses = listeners.iter().map(|l| (l.transport, l.local)).collect();
+
+        let (chat_inbox, chat) = mpsc::channel(CHAT_INBOX);
+        let (links, outgoing) = Links::start(settings::link_settings(config), &chat_inbox, rng.random());
+        let chat_out: Arc<dyn ChatOut> = Arc::new(ToChat {
+            out: outgoing.clone(),
+            back: chat_inbox,
+        });
+
+        let (sip_inbox, rooms) = mpsc::channel(ROOM_TO_SIP);
+        let outward = Outward {
+            plane: Box::new(plane.clone()),
+            chat: Arc::clone(&chat_out),
+            store: Arc::clone(&store_out),
+            sip: sip_inbox,
+            transcript,
+        };
+        let accounts: Arc<dyn Directory> = config.directory.clone();
+        let factory = settings::room_factory(config, Arc::clone(&accounts), seed);
+        let uris = factory.sip.clone();
+        let hub = Hub::new(factory, outward);
+        for record in &records {
+            hub.open(record);
+        }
+
+        let endpoint = Endpoint::new(EndpointConfig::new(listeners.clone()), rng.random());
+        let front = SipFront::new(
+            settings::front_settings(config, &listeners),
+            endpoint,
+            accounts,
+            rng.random(),
+            now(),
+        );
+        let (phones, counters) = PhoneTask::new(
+            front,
+            hub.clone(),
+            Box::new(plane.clone()),
+            Arc::new(ToSockets(Arc::clone(&transport))),
+        );
+        let (close_phones, close) = oneshot::channel();
+        let service = MucService::new(settings::service_settings(config));
+        let chat_task = ChatTask::new(service, hub.clone(), chat_out, store_out, config.xmpp.rooms.to_string());
+        let tasks = vec![
+            tokio::spawn(phones.run(PhoneInputs {
+                sockets,
+                rooms,
+                media,
+                close,
+            })),
+            tokio::spawn(chat_task.run(chat)),
+        ];
+
+        let domains = [config.xmpp.rooms.to_string(), config.xmpp.phones.to_string()];
+        let read = move || counters::read(&counters, &transport, &plane, &outgoing, &domains);
+        let context = Context {
+            hub: hub.clone(),
+            uris,
+            counters: Arc::new(read),
+        };
+        let control = ControlServer::start(&config.control, context).map_err(|source| StartError::Control {
+            path: config.control.display().to_string(),
+            source,
+        })?;
+        info!(rooms = records.len(), "serving");
+        Ok(Self {
+            hub,
+            close_phones,
+            links,
+            store,
+            _control: control,
+            tasks,
+            sip: sip_addresses,
+        })
+    }
+
+    /// Where calls are taken, with the ports that the system chose where the configuration said 0.
+    pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
+        &self.sip
+    }
+
+    /// Refuses new calls, says goodbye at both doors, writes what is to be kept; within three seconds, whatever peers do.
+    pub async fn stop(self) {
+        let until = Instant::now() + STOP_WITHIN;
+        let (done, phones_done) = oneshot::channel();
+        // The task is gone already if its sockets failed.
+        let _ = self.close_phones.send(done);
+        for handle in self.hub.directory().handles() {
+            let _ = timeout_at(until, handle.inbox.send(Input::Shutdown)).await;
+        }
+        if timeout_at(until, phones_done).await.is_err() {
+            warn!("some calls did not answer our goodbye and are abandoned");
+        }
+        let _ = timeout_at(until, self.links.close()).await;
+        for task in self.tasks {
+            task.abort();
+        }
+        let left = until.saturating_duration_since(Instant::now()).max(LAST_WRITE);
+        if !self.store.flush(left).await {
+            warn!("the database is slow: what it has not taken yet may be lost");
+        }
+    }
+}
+
+/// Rooms as they were kept, with what the configuration declares about them; declared rooms that are new.
+fn merge(kept: Vec<RoomRecord>, declared: &[RoomRecord]) -> Vec<RoomRecord> {
+    let mut rooms: BTreeMap<_, _> = kept.into_iter().map(|r| (r.name.clone(), r)).collect();
+    for record in rooms.values_mut() {
+        // A room whose declaration was removed lives on as an ordinary persistent one.
+        record.from_config = false;
+    }
+    for declaration in declared {
+        match rooms.get_mut(&declaration.name) {
+            Some(room) => {
+                room.from_config = true;
+                room.locked_until_configured = false;
+                room.config = declaration.config.clone();
+                room.affiliations.extend(declaration.affiliations.clone());
+            }
+            None => {
+                rooms.insert(declaration.name.clone(), declaration.clone());
+            }
+        }
+    }
+    rooms.into_values().collect()
+}
+
+fn now() -> Now {
+    let unix_ms = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |d| d.as_millis() as u64);
+    Now {
+        at: std::time::Instant::now(),
+        unix_ms,
+    }
+}

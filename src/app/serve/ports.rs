@@ -1,0 +1,107 @@
+//! How rooms and doors, which know no socket, reach the sockets, the media threads and the database. None of these waits.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use minidom::Element;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use crate::hub::{ChatInput, ChatOut, SharedPlane, SipOut, StoreOut};
+use crate::io::sip::SipTransport;
+use crate::io::store::Store;
+use crate::io::xmpp::{Outgoing, XmppInbound};
+use crate::media::{Plane, PlaneConfig, PlaneStats};
+use crate::model::media::{NoPorts, OpenLeg};
+use crate::model::{Correlation, LegId, MediaOrder, MediaPlane, MediaReport, StoreOp};
+use crate::sip::endpoint::Transmit;
+
+/// Chat stanzas to the connections; a stanza for a room that is gone back to the service.
+#[derive(Debug)]
+pub(super) struct ToChat {
+    pub(super) out: Outgoing,
+    pub(super) back: mpsc::Sender<ChatInput>,
+}
+
+impl ChatOut for ToChat {
+    fn send(&self, stanza: Element) {
+        if let Err(why) = self.out.send(&stanza) {
+            // Counted there; when the stream is up or has room again, occupants are compared (rule R30).
+            debug!("a stanza is lost: {why}");
+        }
+    }
+
+    fn send_back(&self, stanza: Element) {
+        // The chat task is behind by its whole inbox: the sender will ask again.
+        if self.back.try_send(ChatInput::Stanza(stanza)).is_err() {
+            debug!("a stanza for a room that has just ended is lost");
+        }
+    }
+}
+
+impl From<XmppInbound> for ChatInput {
+    fn from(inbound: XmppInbound) -> Self {
+        match inbound {
+            XmppInbound::Up(domain) => Self::Up(domain),
+            XmppInbound::Down(domain) => Self::Down(domain),
+            XmppInbound::Stanza(stanza) => Self::Stanza(stanza),
+            XmppInbound::Overflow(domain) => Self::Overflow(domain),
+        }
+    }
+}
+
+/// Changes to the database's thread.
+#[derive(Debug)]
+pub(super) struct ToStore(pub(super) Store);
+
+impl StoreOut for ToStore {
+    fn store(&self, op: StoreOp) {
+        self.0.store(op);
+    }
+}
+
+/// SIP messages to the sockets.
+#[derive(Debug)]
+pub(super) struct ToSockets(pub(super) Arc<SipTransport>);
+
+impl SipOut for ToSockets {
+    fn send(&self, transmit: Transmit) {
+        self.0.send(transmit);
+    }
+}
+
+/// One media plane for the rooms and the SIP task: each holds it for one order at a time, and never while waiting.
+#[derive(Debug, Clone)]
+pub(super) struct SharedMedia(Arc<Mutex<Plane>>);
+
+impl SharedMedia {
+    pub(super) fn start(config: PlaneConfig, reports: mpsc::Sender<MediaReport>) -> std::io::Result<Self> {
+        Ok(Self(Arc::new(Mutex::new(Plane::start(config, reports)?))))
+    }
+
+    /// What the media threads have counted.
+    pub(super) fn stats(&self) -> PlaneStats {
+        self.plane().stats()
+    }
+
+    /// A panic while an order was passed on leaves the plane usable: its threads are elsewhere.
+    fn plane(&self) -> MutexGuard<'_, Plane> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MediaPlane for SharedMedia {
+    fn open(&mut self, leg: LegId, correlation: Correlation, peer: IpAddr) -> Result<OpenLeg, NoPorts> {
+        self.plane().open(leg, correlation, peer)
+    }
+
+    fn order(&mut self, order: MediaOrder) {
+        self.plane().order(order);
+    }
+}
+
+impl SharedPlane for SharedMedia {
+    fn share(&self) -> Box<dyn SharedPlane> {
+        Box::new(self.clone())
+    }
+}

@@ -1,0 +1,165 @@
+//! From the checked configuration to what each part is told.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::config::{self, Config, Create};
+use crate::hub::RoomFactory;
+use crate::io::xmpp::{LinkSettings, Pace};
+use crate::media::{Interface, PlaneConfig};
+use crate::model::{Directory, Pii};
+use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
+use crate::peers::sip::{FrontSettings, MediaSettings, SipRoomSettings};
+use crate::room::RoomSettings;
+use crate::sip::endpoint::{Listener, Transport};
+use crate::xmpp::stream::{KeepAlive, Settings as StreamSettings, Told};
+
+pub(super) fn listen_addresses(config: &Config) -> Vec<(Transport, SocketAddr)> {
+    let transport = |t| match t {
+        config::Transport::Udp => Transport::Udp,
+        config::Transport::Tcp => Transport::Tcp,
+    };
+    config.sip.listen.iter().map(|l| (transport(l.transport), l.address)).collect()
+}
+
+/// What peers are told of the bound addresses (rule R46). An address that says "everywhere" is told as the one that the kernel would send from.
+pub(super) fn listeners(config: &Config, bound: Vec<(Transport, SocketAddr)>) -> Vec<Listener> {
+    let listener = |(transport, local): (Transport, SocketAddr)| {
+        let mut listener = Listener::plain(transport, local);
+        match config.sip.advertise.of(local.ip()) {
+            Some(public) => listener.host = plain_host(public),
+            None if local.ip().is_unspecified() => listener.host = plain_host(outward_ip(local.ip())),
+            None => {}
+        }
+        listener
+    };
+    bound.into_iter().map(listener).collect()
+}
+
+fn plain_host(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// The address that the kernel sends from towards the world; loopback on a machine without a route.
+fn outward_ip(unspecified: IpAddr) -> IpAddr {
+    // Documentation addresses (RFC 5737, RFC 3849): connecting a datagram socket sends nothing.
+    let (world, loopback): (SocketAddr, IpAddr) = match unspecified {
+        IpAddr::V4(_) => (SocketAddr::from(([192, 0, 2, 1], 9)), Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(_) => (SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9)), Ipv6Addr::LOCALHOST.into()),
+    };
+    let routed = UdpSocket::bind(SocketAddr::new(unspecified, 0)).and_then(|s| s.connect(world).and_then(|()| s.local_addr()));
+    routed.map_or(loopback, |a| a.ip())
+}
+
+pub(super) fn link_settings(config: &Config) -> Vec<LinkSettings> {
+    let link = |domain: String, secret: &config::Secret, told| LinkSettings {
+        server: config.xmpp.server.clone(),
+        stream: StreamSettings {
+            domain,
+            secret: Pii(secret.reveal().to_owned()),
+            told,
+            keep_alive: KeepAlive::default(),
+        },
+        pace: Pace::default(),
+    };
+    vec![
+        link(config.xmpp.rooms.to_string(), &config.xmpp.rooms_secret, Told::Everybody),
+        link(config.xmpp.phones.to_string(), &config.xmpp.phones_secret, Told::Askers),
+    ]
+}
+
+pub(super) fn room_factory(config: &Config, accounts: Arc<dyn Directory>, seed: u64) -> RoomFactory {
+    let service_key = service_key(config);
+    let mut room = RoomSettings::new(config.xmpp.phones.clone());
+    room.kick_quarantine = config.rooms.kick_quarantine;
+    room.phone_occupant_delay = config.rooms.phone_delay;
+    room.max_phone_occupants = config.rooms.phone_occupants;
+    room.silence_limit_s = u32::try_from(config.media.timeout.as_secs()).unwrap_or(u32::MAX);
+    RoomFactory {
+        room,
+        muc: Arc::new(MucSettings {
+            rooms_domain: config.xmpp.rooms.clone(),
+            sip_host: config.sip.domain.clone(),
+            service_key,
+        }),
+        sip: SipRoomSettings {
+            domain: config.sip.domain.clone(),
+            rooms_domain: config.xmpp.rooms.to_string(),
+            join_uri: config.xmpp.join_uri,
+            notify_interval: config.sip.notify_interval,
+            max_watchers: config.rooms.template.max_people as usize,
+        },
+        accounts,
+        service_key,
+        seed,
+    }
+}
+
+/// Names of phone occupants have to be the same after a restart (rule R26), so the key comes from a secret that stays.
+fn service_key(config: &Config) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"cusax names of phone occupants\0");
+    hash.update(config.xmpp.rooms_secret.reveal().as_bytes());
+    hash.finalize().into()
+}
+
+pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSettings {
+    let mut hosts = vec![config.sip.domain.clone()];
+    for listener in listeners {
+        hosts.push(listener.host.trim_matches(['[', ']']).to_owned());
+        hosts.push(listener.local.ip().to_string());
+    }
+    hosts.sort();
+    hosts.dedup();
+    // The domain stands first: it is how we name ourselves.
+    hosts.retain(|h| *h != config.sip.domain);
+    hosts.insert(0, config.sip.domain.clone());
+    FrontSettings {
+        hosts,
+        realm: config.sip.realm.clone(),
+        unproven_callers: config.sip.anonymous,
+        media: MediaSettings {
+            codecs: config.sip.codecs.clone(),
+            comfort_noise: false,
+        },
+        retry_after: Duration::from_secs(30),
+    }
+}
+
+pub(super) fn service_settings(config: &Config) -> ServiceSettings {
+    ServiceSettings {
+        rooms_domain: config.xmpp.rooms.clone(),
+        phones_domain: config.xmpp.phones.clone(),
+        name: config.xmpp.name.clone(),
+        creation: match config.rooms.create {
+            Create::OwnDomains => Creation::OwnDomains,
+            Create::Admins => Creation::Admins,
+            Create::Anyone => Creation::Anyone,
+            Create::Nobody => Creation::Nobody,
+        },
+        own_domains: config.rooms.own_domains.clone(),
+        admins: config.rooms.admins.clone(),
+        default_config: config.rooms.template.clone(),
+        max_rooms: config.rooms.limit,
+    }
+}
+
+pub(super) fn plane_config(config: &Config, seed: u64) -> PlaneConfig {
+    let interface = |listen: &IpAddr| Interface {
+        listen: *listen,
+        advertise: config.media.advertise.of(*listen),
+    };
+    let mut plane = PlaneConfig::new(config.media.listen.iter().map(interface).collect(), seed);
+    plane.ports = config.media.ports.clone();
+    plane.silence_limit = config.media.timeout;
+    if config.media.threads > 0 {
+        plane.threads = config.media.threads;
+    }
+    plane
+}
