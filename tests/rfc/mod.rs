@@ -3,6 +3,7 @@
 mod mutation;
 mod oracle;
 pub(crate) mod rfc4475;
+mod rfc4475_endpoint;
 mod rfc4575;
 
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! The whole bridge on fake time and a seeded net.
 
+mod sip;
 mod two_doors;
 mod world;

@@ -253,7 +253,7 @@ impl Call {
                 CallTimer::AnswerLimit => self.answer_for_application(core, now),
                 CallTimer::Refresh => self.refresh_session(core, now),
                 CallTimer::Expire => self.tear_down(core, now, EndCause::Expired),
-                CallTimer::Glare => self.end_glare(core),
+                CallTimer::Glare => self.end_glare(core, now),
                 CallTimer::CancelLimit => self.give_up_cancelled(core, now),
             }
         }

@@ -1,6 +1,6 @@
 //! Changing the session: re-INVITE and UPDATE both ways, one at a time (RFC 3261 section 14, RFC 3311, rules R40, R43).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     ANSWER_LIMIT, Call, CallTimer, Exchange, State, is_lost,
@@ -153,8 +153,7 @@ impl Call {
 
     /// Offers anew, by re-INVITE.
     pub(crate) fn reinvite(&mut self, core: &mut Core, now: Instant, body: Body) -> Result<(), CommandError> {
-        let free = matches!(self.state, State::Up) && matches!(self.exchange, Exchange::Idle);
-        if !free || self.is_leaving() || self.unacked.is_some() {
+        if !self.is_free() {
             return Err(CommandError::NotNow);
         }
         self.offer(core, now, body, false)
@@ -220,15 +219,26 @@ impl Call {
         core.wire.counters.unsendable += u64::from(matches!(sent, Some(Err(_))));
     }
 
-    /// We may offer again; whether that is still wanted the application knows.
-    pub(super) fn end_glare(&mut self, core: &mut Core) {
-        // Theirs may be under way by now: then ours has been overtaken, and is due after it.
+    /// We may offer again, as soon as what they have offered meanwhile is through; whether that is still wanted the application knows.
+    pub(super) fn end_glare(&mut self, core: &mut Core, now: Instant) {
         if matches!(self.exchange, Exchange::Glare) {
             self.exchange = Exchange::Idle;
         }
-        core.tell(Event::ReofferFailed {
-            call: self.id,
-            status: 491,
-        });
+        if self.is_free() {
+            core.tell(Event::ReofferFailed {
+                call: self.id,
+                status: 491,
+            });
+        } else if !self.is_leaving() {
+            self.timers.set(CallTimer::Glare, now + LOOK_AGAIN);
+        }
+    }
+
+    /// Whether nothing stands between us and an offer of ours.
+    fn is_free(&self) -> bool {
+        matches!((&self.state, &self.exchange), (State::Up, Exchange::Idle)) && self.unacked.is_none() && !self.is_leaving()
     }
 }
+
+/// How often to look whether their exchange is through: it takes 32 s at most.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);

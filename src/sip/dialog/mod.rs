@@ -11,7 +11,7 @@ pub(crate) use table::{DialogNo, Dialogs};
 
 use super::{
     endpoint::{Flow, Transport},
-    msg::{Access, CSeq, Method, Name, NameAddr, Request, Response, Uri},
+    msg::{Access, CSeq, HeaderError, Method, Name, NameAddr, Request, Response, Uri},
     transaction::Seen,
 };
 
@@ -53,6 +53,11 @@ pub(crate) struct OldCSeq;
 impl Dialog {
     /// Our half of the dialog that a request of theirs makes (RFC 3261 section 12.1.1).
     pub(crate) fn as_uas(seen: &Seen, request: &Request, local_tag: &str, first_seq: u32, contact: NameAddr) -> Access<Self> {
+        let target = match request.headers.contact() {
+            // RFC 2543 asked for no Contact: such callers, known by their missing tag, are reached at what From says.
+            Err(HeaderError::Missing(_)) if seen.from_tag.is_none() => request.headers.from()?.uri,
+            contact => contact?.uri,
+        };
         let mut routes = request.headers.record_route()?;
         routes.truncate(MAX_ROUTES);
         let direct = (seen.direct && routes.is_empty()).then_some(seen.flow);
@@ -64,7 +69,7 @@ impl Dialog {
             remote: request.headers.from()?,
             local_seq: first_seq,
             remote_seq: Some(seen.cseq),
-            target: request.headers.contact()?.uri,
+            target,
             routes,
             direct,
             local_address: seen.flow.local,
