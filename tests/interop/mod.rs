@@ -6,3 +6,4 @@ pub(crate) mod peers;
 mod phone;
 mod prosody;
 mod sipp;
+mod two_doors;

@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod folder;
 pub(crate) mod phone;
 pub(crate) mod script;
+pub(crate) mod server;
 pub(crate) mod sipp;
 pub(crate) mod sound;
 
@@ -14,6 +15,7 @@ pub(crate) use chat::Chat;
 pub(crate) use folder::Folder;
 pub(crate) use phone::{Phone, PhoneSetup};
 pub(crate) use script::Script;
+pub(crate) use server::Server;
 pub(crate) use sipp::{Line, Sipp};
 
 /// Starts a Prosody for `localhost` with these users; each one's password is their name.

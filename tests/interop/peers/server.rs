@@ -1,0 +1,213 @@
+//! The server under test: the real program with a generated configuration, in front of a [`super::prosody`].
+
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use cusax::app::{
+    child::{self, Supervised},
+    prosody::Prosody,
+};
+use serde_json::Value;
+
+use super::{
+    Line,
+    events::{Events, LIMIT},
+};
+
+/// A running server with the room `standup`, which Ann owns.
+#[derive(Debug)]
+pub(crate) struct Server {
+    folder: PathBuf,
+    child: Supervised,
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    /// How often both chat connections came up.
+    chat_ups: usize,
+}
+
+/// The room's chat address.
+pub(crate) const ROOM: &str = "standup@rooms.localhost";
+/// Domain of the SIP addresses.
+pub(crate) const DOMAIN: &str = "conf.localhost";
+
+impl Server {
+    /// Starts it; every user of the Prosody has an account of the same name at both halves, with their name as secret. `more` is added to the configuration.
+    pub(crate) fn start(prosody: &Prosody, folder: &Path, more: &str) -> Self {
+        let folder = folder.join("server");
+        fs::create_dir_all(&folder).expect("writable");
+        fs::write(folder.join("cusax.toml"), config(prosody, more)).expect("writable");
+        let (child, udp, tcp) = Self::spawn(&folder);
+        let mut server = Self {
+            folder,
+            child,
+            udp,
+            tcp,
+            chat_ups: 0,
+        };
+        server.wait_chat();
+        server
+    }
+
+    fn spawn(folder: &Path) -> (Supervised, SocketAddr, SocketAddr) {
+        let mut command = child::command(env!("CARGO_BIN_EXE_cusax"), "").expect("cargo has built it");
+        let log = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(folder.join("log"))
+            .expect("writable");
+        command.args(["serve", "--config", "cusax.toml"]).current_dir(folder);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = Supervised::start("cusax", command).expect("it starts");
+        let output = BufReader::new(child.stdout().expect("piped"));
+        let mut lines = Events::new("cusax", move |tell| {
+            output.lines().map_while(Result::ok).for_each(|line| tell(line.into()))
+        });
+        let ready = lines
+            .wait("the line that says it is ready", |line| {
+                line.as_str().is_some_and(|l| l.starts_with("ready: "))
+            })
+            .event;
+        let address = |transport: &str| {
+            let words = ready.as_str().unwrap_or_default().split(' ');
+            words
+                .filter_map(|w| w.split_once(':'))
+                .find(|(t, _)| t.eq_ignore_ascii_case(transport))
+                .and_then(|(_, a)| a.parse().ok())
+        };
+        (
+            child,
+            address("udp").expect("it listens by UDP"),
+            address("tcp").expect("and by TCP"),
+        )
+    }
+
+    /// Waits until both chat connections are up: for the first time, or once more than before.
+    pub(crate) fn wait_chat(&mut self) {
+        self.chat_ups += 1;
+        let up = |domain: &str, log: &str| {
+            let told = format!("connected to the chat server domain=\"{domain}\"");
+            log.lines().filter(|l| l.contains(&told)).count() >= self.chat_ups
+        };
+        let both = || {
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            (up("rooms.localhost", &log) && up("phones.localhost", &log)).then_some(())
+        };
+        child::wait_until(LIMIT, both).unwrap_or_else(|| panic!("the chat doors stay shut:\n{}", child::tail(self.log(), 30)));
+    }
+
+    /// Its log.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How a phone dials the room.
+    pub(crate) fn room_uri(&self, room: &str, transport: &str) -> String {
+        let address = if transport == "tcp" { self.tcp } else { self.udp };
+        format!("sip:{room}@{address};transport={transport}")
+    }
+
+    /// How SIPp reaches the room, as an account that the server knows, or doesn't.
+    pub(crate) fn line(&self, user: &str, transport: &'static str) -> Line {
+        let server = if transport == "tcp" { self.tcp } else { self.udp };
+        Line {
+            server,
+            transport,
+            domain: DOMAIN.into(),
+            room: "standup".into(),
+            user: user.into(),
+        }
+    }
+
+    /// Runs `cusax ARGUMENTS --json` against it; the answer, and whether it was a good one.
+    pub(crate) fn operator(&self, arguments: &[&str]) -> (Value, bool) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cusax"));
+        command
+            .args(arguments)
+            .arg("--json")
+            .arg("--socket")
+            .arg(self.folder.join("control.sock"));
+        let output = command.output().expect("it runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        (
+            serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?}: {output:?}")),
+            output.status.success(),
+        )
+    }
+
+    /// Everybody in a room, as `cusax room show` tells.
+    pub(crate) fn people(&self, room: &str) -> Vec<Value> {
+        let (answer, _) = self.operator(&["room", "show", room]);
+        answer["reply"]["people"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until the people of a room are so.
+    pub(crate) fn wait_people(&self, room: &str, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let look = || Some(self.people(room)).filter(|p| fits(p));
+        child::wait_until(LIMIT, look).unwrap_or_else(|| panic!("never {what}, but: {:#?}", self.people(room)))
+    }
+
+    /// Asks it to stop; how long that took.
+    pub(crate) fn stop(&mut self) -> Duration {
+        let asked = Instant::now();
+        self.child.terminate();
+        let status = self.child.wait(LIMIT).expect("it stops");
+        assert!(status.success(), "it stopped with {status}");
+        asked.elapsed()
+    }
+
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill();
+    }
+
+    /// Starts it again with what it kept; the ports are new ones.
+    pub(crate) fn restart(&mut self) {
+        self.child.kill();
+        (self.child, self.udp, self.tcp) = Self::spawn(&self.folder);
+        self.wait_chat();
+    }
+}
+
+impl Drop for Server {
+    /// Nothing that tests do may make it log an error.
+    fn drop(&mut self) {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let errors: Vec<&str> = log.lines().filter(|l| l.contains("ERROR") || l.contains("panicked")).collect();
+        if !std::thread::panicking() {
+            assert!(errors.is_empty(), "the server logged errors:\n{}", errors.join("\n"));
+        }
+    }
+}
+
+fn config(prosody: &Prosody, more: &str) -> String {
+    let setup = prosody.setup();
+    let mut text = format!(
+        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']\nnotify_interval_s = 1\n\n\
+         [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n\n\
+         [xmpp]\nserver = '{}'\nrooms = 'rooms.localhost'\nphones = 'phones.localhost'\nsecret = '{}'\n\n\
+         [rooms]\nown_domains = ['localhost']\nkick_quarantine_s = 60\nphone_delay_s = 1\n\n\
+         [store]\npath = 'cusax.db'\n\n[control]\nsocket = 'control.sock'\n\n[log]\nlevel = 'debug'\n\n\
+         [[room]]\nname = 'standup'\ntitle = 'Daily stand-up'\nowners = ['ann@localhost']\n",
+        prosody.component_address(),
+        setup.secret,
+    );
+    for (user, _) in &setup.users {
+        let _a_string_takes_all = write!(
+            text,
+            "\n[[user]]\nid = '{user}'\nsip = '{user}'\nsecret = '{user}'\njid = '{user}@localhost'\n"
+        );
+    }
+    text + "\n" + more
+}
