@@ -51,7 +51,7 @@ fn serve(path: &Path) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut stop = Signals::new()?;
-        let server = Server::start(&config, None).await?;
+        let server = Server::start(&config, None)?;
         let addresses: Vec<String> = server
             .sip_addresses()
             .iter()

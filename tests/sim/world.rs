@@ -402,10 +402,10 @@ impl World {
                 let clock = self.clock();
                 self.front.handle_inbound(clock, inbound, &mut self.plane, &Index(&self.rooms));
                 self.settle();
-            } else if let Some(name) = self.phones.iter().find(|(_, p)| p.address == to && !p.dead).map(|(n, _)| n.clone()) {
-                if !self.watched(&name, &inbound) {
-                    self.at_phone(&name, |phone, now| phone.endpoint.handle_inbound(now, inbound));
-                }
+            } else if let Some(name) = self.phones.iter().find(|(_, p)| p.address == to && !p.dead).map(|(n, _)| n.clone())
+                && !self.watched(&name, &inbound)
+            {
+                self.at_phone(&name, |phone, now| phone.endpoint.handle_inbound(now, inbound));
             }
         }
         for name in self.phones.keys().cloned().collect::<Vec<_>>() {
@@ -659,7 +659,17 @@ impl World {
                     phone.call = None;
                     phone.log.push(format!("ended: {cause:?}"));
                 }
-                _ => {}
+                Event::Invite { .. }
+                | Event::Confirmed { .. }
+                | Event::ReofferWithdrawn { .. }
+                | Event::ReofferAnswered { .. }
+                | Event::ReofferFailed { .. }
+                | Event::Info { .. }
+                | Event::Options { .. }
+                | Event::Subscribe { .. }
+                | Event::Refreshed { .. }
+                | Event::Notified { .. }
+                | Event::SubscriptionEnded { .. } => {}
             }
         }
         let mut out = Vec::new();

@@ -75,8 +75,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts everything that the configuration asks for: the database first, the sockets last.
-    pub async fn start(config: &Config, transcript: Option<broadcast::Sender<Line>>) -> Result<Self, StartError> {
+    /// Starts everything that the configuration asks for: the database first, the sockets last. To be called inside of a tokio runtime.
+    pub fn start(config: &Config, transcript: Option<broadcast::Sender<Line>>) -> Result<Self, StartError> {
         // Unguessable where it starts: tags, branches, SSRCs and nonces all come from here.
         let mut rng = StdRng::from_os_rng();
         let seed: u64 = rng.random();

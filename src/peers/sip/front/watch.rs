@@ -83,10 +83,11 @@ impl SipFront {
 
     pub(super) fn refuse_watch(&mut self, now: Now, subscription: SubscriptionId, refusal: Refusal) {
         self.watches.remove(&subscription);
-        let (status, reason) = match refusal {
-            // Watching is a right that they lack, whatever the room calls it.
-            Refusal::NotInRoom => (403, "Only Participants May Watch"),
-            other => refusal_response(other),
+        // Watching is a right that they lack, whatever the room calls it.
+        let (status, reason) = if refusal == Refusal::NotInRoom {
+            (403, "Only Participants May Watch")
+        } else {
+            refusal_response(refusal)
         };
         let _ = self
             .endpoint
