@@ -246,11 +246,9 @@ impl Mixer {
                 audio.enters = before.is_none();
                 audio.last = out.last().copied();
                 self.voices.push(at);
-            } else {
-                if let Some(last) = before {
-                    self.ended += i32::from(last);
-                    self.shared.of_mut(audio.settings().codec).welcome();
-                }
+            } else if let Some(last) = before {
+                self.ended += i32::from(last);
+                self.shared.of_mut(audio.settings().codec).welcome();
             }
             if audio.speaking != audio.gate.is_speaking() {
                 audio.speaking = !audio.speaking;

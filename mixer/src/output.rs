@@ -130,31 +130,27 @@ impl Outlet {
         } else {
             0
         };
+        let marker = self.broken;
+        let packed = |timestamp| Due {
+            what: What::Pack,
+            timestamp,
+            marker,
+        };
         if self.gap == Gap::Never || self.silent <= SILENT_RUN {
             self.due = match &mut self.pack {
                 None => Some(Due {
                     what: What::Frame(source),
                     timestamp: now,
-                    marker: self.broken,
+                    marker,
                 }),
-                Some(pack) => pack.add(frame, now).map(|timestamp| Due {
-                    what: What::Pack,
-                    timestamp,
-                    marker: self.broken,
-                }),
+                Some(pack) => pack.add(frame, now).map(packed),
             };
             self.broken &= self.due.is_none();
-            return;
+        } else {
+            let rest = self.pack.as_mut().and_then(|pack| pack.flush());
+            self.due = rest.map(packed).or_else(|| self.in_gap(now));
+            self.broken = true;
         }
-        let rest = self.pack.as_mut().and_then(|pack| pack.flush());
-        self.due = rest
-            .map(|timestamp| Due {
-                what: What::Pack,
-                timestamp,
-                marker: self.broken,
-            })
-            .or_else(|| self.in_gap(now));
-        self.broken = true;
     }
 
     fn in_gap(&self, now: u32) -> Option<Due> {

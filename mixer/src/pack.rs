@@ -63,9 +63,10 @@ impl Pack {
         } else {
             0
         };
-        for n in 0..self.count {
-            let (frame, length) = (self.frames[n], self.lengths[n]);
-            self.write(&frame[skip.min(length)..length]);
+        for (frame, &length) in self.frames.iter().zip(&self.lengths[..self.count]) {
+            let rest = &frame[skip.min(length)..length];
+            self.done[self.done_length..][..rest.len()].copy_from_slice(rest);
+            self.done_length += rest.len();
         }
         self.count = 0;
         Some(self.timestamp)
