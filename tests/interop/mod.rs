@@ -2,8 +2,11 @@
 
 mod chat;
 mod component;
+mod faults;
+mod operator;
 pub(crate) mod peers;
 mod phone;
 mod prosody;
+mod server;
 mod sipp;
 mod two_doors;

@@ -149,6 +149,11 @@ impl Phone {
         self.child.kill();
     }
 
+    /// Stops it in the middle of everything: it takes no packet and answers none, but its ports stay open.
+    pub(crate) fn freeze(&mut self) {
+        self.child.signal("STOP");
+    }
+
     /// What it has heard so far in its last call.
     pub(crate) fn heard(&self) -> Recording {
         let files = fs::read_dir(&self.folder).expect("readable").flatten().map(|e| e.path());
