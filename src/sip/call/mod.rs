@@ -328,7 +328,7 @@ impl Call {
         core.send_in_dialog(now, owner, self.dialog?, Method::Bye, add).ok()
     }
 
-    /// Answers what still waits for us.
+    /// Answers what still waits for us, and forgets what we wait for.
     fn drop_theirs(&mut self, core: &mut Core, now: Instant) {
         if let State::Ringing(ringing) = &self.state {
             core.respond(now, ringing.invite, Reply::new(487));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Call, CallTimer, Exchange, State, is_lost,
-    session_timer::{Agreed, SessionTimer},
+    session_timer::{ABSOLUTE_MIN, Agreed, SessionTimer},
 };
 use crate::sip::{
     endpoint::{CommandError, Core, EndCause},
@@ -35,7 +35,7 @@ impl Call {
     pub(super) fn take_session(&mut self, now: Instant, response: &Response) {
         let timer = match (response.headers.session_expires().ok().flatten(), self.session) {
             (Some(theirs), _) => SessionTimer {
-                interval: theirs.seconds,
+                interval: theirs.seconds.max(ABSOLUTE_MIN),
                 we_refresh: theirs.refresher != Some(Refresher::Uas),
             },
             // They know nothing of it: we go on alone.
@@ -63,7 +63,7 @@ impl Call {
                 refresher: Some(refresher),
             };
             request.headers.push(Name::SessionExpires, value);
-            request.headers.push(Name::MinSe, min_se.max(MIN_SE).to_string());
+            request.headers.push(Name::MinSe, min_se.max(ABSOLUTE_MIN).to_string());
         }
     }
 
@@ -143,6 +143,3 @@ impl Call {
             .is_some_and(|dialog| dialog.owns_call_id)
     }
 }
-
-/// RFC 4028 section 5: never less.
-const MIN_SE: u32 = 90;

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::sip::msg::{Headers, Refresher, SessionExpires};
 
+/// RFC 4028 section 5: nothing is shorter, whoever says so. It keeps a peer from having us send without a pause.
+pub(crate) const ABSOLUTE_MIN: u32 = 90;
+
 /// What a request says about session timers.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asked {
@@ -48,7 +51,7 @@ pub(crate) fn answer(asked: Asked, ours: u32, min_se: u32) -> Result<Agreed, Too
         // A peer without the extension got this header from a proxy on the way, and couldn't act on a 422.
         Some(theirs) if theirs.seconds < min_se && asked.supported => return Err(TooSmall),
         // We may lower the value down to the floor, never raise it.
-        Some(theirs) => theirs.seconds.min(ours.max(floor)),
+        Some(theirs) => theirs.seconds.min(ours.max(floor)).max(ABSOLUTE_MIN),
         None => ours.max(floor),
     };
     let named = asked.expires.and_then(|theirs| theirs.refresher);
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn r45_too_small_an_interval_is_refused_only_to_who_understands() {
         assert_eq!(answer(asked(Some((60, None)), true), OURS, MIN), Err(TooSmall));
-        assert_eq!(answer(asked(Some((60, None)), false), OURS, MIN).map(|a| a.interval), Ok(60));
+        assert_eq!(answer(asked(Some((1, None)), false), OURS, MIN).map(|a| a.interval), Ok(90));
     }
 
     #[test]

@@ -198,12 +198,11 @@ pub(super) fn dismiss(core: &mut Core, now: Instant, invite: ClientId, response:
         return;
     };
     let Ok(target) = dialog.hop(&core.clients) else { return };
+    // A re-INVITE is answered late: its BYE has gone already.
+    let inside = sent.headers.to().is_ok_and(|to| to.tag().is_some());
     let ack = dialog.ack(cseq.number);
-    if core
-        .clients
-        .acknowledge(&mut core.wire, &mut core.dice, invite, ack, target)
-        .is_ok()
-    {
+    let acked = core.clients.acknowledge(&mut core.wire, &mut core.dice, invite, ack, target);
+    if acked.is_ok() && !inside {
         let bye = dialog.request(Method::Bye);
         // If it can't be sent, the peer's session timer has to end what we never wanted.
         let _ = core.send(now, Owner::Nobody, bye, target);

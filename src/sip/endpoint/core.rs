@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Instant};
 
 use super::{
     EndpointConfig,
-    event::{ALLOW, Body, CommandError, Event, Presentation},
+    event::{Body, CommandError, Event, Presentation},
     flow::{Flow, Target, Transport},
 };
 use crate::sip::{
@@ -22,14 +22,18 @@ pub(crate) struct Core {
     pub(crate) servers: Servers,
     pub(crate) clients: Clients,
     pub(crate) dialogs: Dialogs,
+    /// Our tag in responses of which nothing is kept.
+    pub(crate) stateless_tag: String,
     /// Drained after each call of the endpoint, which adds a handful.
     pub(crate) events: VecDeque<Event>,
 }
 
 impl Core {
     pub(crate) fn new(config: EndpointConfig, seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
         Self {
-            dice: Dice::new(seed),
+            stateless_tag: dice.token(),
+            dice,
             wire: Wire::new(config.limits),
             servers: Servers::default(),
             clients: Clients::new(config.listeners.clone()),
@@ -127,9 +131,15 @@ impl Core {
         Ok(())
     }
 
+    /// The methods that we serve.
+    pub(crate) fn allow(&self) -> String {
+        let subscribe = if self.config.packages.is_empty() { "" } else { ", SUBSCRIBE" };
+        format!("INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, INFO{subscribe}")
+    }
+
     /// What we can do: in answers to INVITE, UPDATE and OPTIONS (checklist M-1).
     pub(crate) fn add_capabilities(&self, headers: &mut Headers) {
-        headers.push(Name::Allow, ALLOW);
+        headers.push(Name::Allow, self.allow());
         headers.push(Name::Supported, SUPPORTED.join(", "));
         headers.push(Name::Accept, self.config.accept.join(", "));
         if !self.config.packages.is_empty() {

@@ -367,6 +367,3 @@ pub enum CommandError {
     #[error("too many")]
     TooMany,
 }
-
-/// Methods that we serve, the `Allow` of every answer.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, OPTIONS, BYE, SUBSCRIBE, UPDATE, INFO";

@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use super::{
-    Endpoint, Event, Flow, OptionsId, Transmit,
+    Endpoint, Event, Flow, OptionsId, Target, Transmit,
     core::{SUPPORTED, reason_of},
-    event::ALLOW,
 };
 use crate::sip::{
     call::table::{InDialog, OVERLOAD_RETRY},
@@ -35,21 +34,21 @@ impl Endpoint {
             Some(reply) if !throttled => {
                 self.core.wire.counters.malformed_answered += 1;
                 self.core.wire.sources.refused(now, source);
-                self.answer_without_transaction(flow, *reply);
+                self.answer_without_transaction(Target::Flow(flow), *reply);
             }
             Some(_) | None => self.core.wire.counters.malformed_dropped += 1,
         }
     }
 
-    /// Sends a response straight to the source. Its tag follows from the request: retransmissions get the same (RFC 3261 section 8.2.7).
-    fn answer_without_transaction(&mut self, flow: Flow, mut response: Response) {
+    /// Sends a response of which nothing is kept. Retransmissions get the same, tag included (RFC 3261 section 8.2.7).
+    fn answer_without_transaction(&mut self, target: Target, mut response: Response) {
         if let Ok(to) = response.headers.to()
             && to.tag().is_none()
         {
-            response.headers.set(Name::To, to.with_tag("none"));
+            response.headers.set(Name::To, to.with_tag(&self.core.stateless_tag));
         }
         self.core.wire.out.push_back(Transmit {
-            target: super::Target::Flow(flow),
+            target,
             bytes: response.to_bytes(),
         });
     }
@@ -77,7 +76,7 @@ impl Endpoint {
         self.core.wire.sources.refused(now, flow.remote.ip());
         let mut response = Response::to_request(request, 400);
         response.reason = format!("Bad Request: {why}");
-        self.answer_without_transaction(flow, response);
+        self.answer_without_transaction(Target::Flow(flow), response);
     }
 
     fn handle_ack(&mut self, now: Instant, seen: &Seen, request: &Request) {
@@ -96,7 +95,7 @@ impl Endpoint {
             self.core.wire.counters.overload += 1;
             let mut response = Response::to_request(&request, 503);
             response.headers.push(Name::RetryAfter, OVERLOAD_RETRY);
-            return self.answer_without_transaction(seen.flow, response);
+            return self.answer_without_transaction(seen.response_target(), response);
         }
         self.core.wire.counters.requests += 1;
         // Before `begin`, which would find the request itself.
@@ -230,8 +229,8 @@ impl Endpoint {
     fn inspect(&self, seen: &Seen, request: &Request, merged: bool) -> Result<(), Box<Reply>> {
         match self.service(&request.method) {
             Service::Served => {}
-            Service::Known => return Err(Box::new(Reply::new(405).with(Name::Allow, ALLOW))),
-            Service::Unknown => return Err(Box::new(Reply::new(501).with(Name::Allow, ALLOW))),
+            Service::Known => return Err(Box::new(Reply::new(405).with(Name::Allow, self.core.allow()))),
+            Service::Unknown => return Err(Box::new(Reply::new(501).with(Name::Allow, self.core.allow()))),
         }
         if seen.to_tag.is_none() {
             // There is no TLS: `sips` would promise what we can't keep.

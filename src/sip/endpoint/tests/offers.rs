@@ -199,6 +199,21 @@ fn our_offer_is_answered_and_each_2xx_acknowledged() {
 }
 
 #[test]
+fn an_answer_to_our_offer_after_our_bye_is_only_acknowledged() {
+    let mut lab = Lab::new();
+    let (call, _) = lab.up();
+    lab.endpoint.reinvite(lab.now, call, Body::sdp("ours")).expect("it is up");
+    let invite = lab.request();
+    lab.endpoint.hang_up(lab.now, call, None).expect("it is up");
+    let bye = lab.request();
+    lab.answer(&invite, 200, "", "Contact: <sip:ann@192.0.2.1:5070>\r\n");
+    assert_eq!(lab.brief(), ["ACK"]);
+    lab.answer(&bye, 200, "", "");
+    assert_eq!(lab.ended(), EndCause::WeHungUp);
+    lab.assert_settles();
+}
+
+#[test]
 fn an_update_is_answered_without_an_ack() {
     let mut lab = Lab::new();
     let (call, tag) = lab.up();

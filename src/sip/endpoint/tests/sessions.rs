@@ -103,6 +103,18 @@ fn r45_a_peer_that_does_not_answer_the_refresh_is_gone() {
 }
 
 #[test]
+fn r45_an_absurd_interval_makes_no_flood() {
+    let (mut lab, _, _) = call_with("Session-Expires: 1\r\nAllow: UPDATE\r\n");
+    lab.pass(Duration::from_secs(44));
+    assert!(lab.sent().is_empty());
+    lab.pass(Duration::from_secs(1));
+    let update = lab.request();
+    lab.answer(&update, 200, "", "Session-Expires: 0;refresher=uac\r\n");
+    lab.pass(Duration::from_secs(44));
+    assert!(lab.sent().is_empty());
+}
+
+#[test]
 fn r45_a_refused_update_is_tried_as_reinvite() {
     let (mut lab, _, _) = call_with("Allow: UPDATE\r\n");
     lab.pass(Duration::from_secs(900));
