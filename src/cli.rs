@@ -30,6 +30,8 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show a whole installation on this machine: a chat server, a room, a bot that plays; for you to join
+    Demo(DemoArgs),
     /// Print every key of the configuration with its meaning and default
     ConfigReference,
     /// Look at the rooms of a running server, and moderate them
@@ -37,6 +39,23 @@ pub enum Command {
     Room(RoomArgs),
     /// Show the counters of a running server
     Stats(Connection),
+}
+
+/// How the demo is run.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DemoArgs {
+    /// Play a scripted phone and a scripted chat user instead, and succeed only if all they do works within so many seconds
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+    /// Where configuration, data and logs go and stay [default: a temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Where the mix is recorded
+    #[arg(long, value_name = "FILE", default_value = "out.wav")]
+    pub out: PathBuf,
+    /// Ask nothing: for the script `demo`, which installs what is missing
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// How a running server is asked, and how its answer is shown.

@@ -5,12 +5,13 @@ use std::{
     io::{self, Write},
     path::Path,
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Parser;
 use cusax::{
-    app::{logging, operator, serve::Server, signals::Signals},
-    cli::{Cli, Command, Connection},
+    app::{demo, logging, operator, serve::Server, signals::Signals},
+    cli::{Cli, Command, Connection, DemoArgs},
     config::{self, Config},
     media,
     model::control::ControlRequest,
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve { config } => serve(&config),
         Command::CheckConfig { config } => check_config(&config),
+        Command::Demo(args) => demo(args),
         Command::ConfigReference => print(config::REFERENCE).map(|()| ExitCode::SUCCESS),
         Command::Room(args) => {
             let (request, connection) = args.into_request();
@@ -60,6 +62,19 @@ fn serve(path: &Path) -> Outcome {
         print(&format!("ready: {}\n", addresses.join(" ")))?;
         stop.received().await;
         server.stop().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn demo(args: DemoArgs) -> Outcome {
+    let DemoArgs { seconds, dir, out, yes: _ } = args;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut stop = Signals::new()?;
+        let print = Arc::new(|line: &str| {
+            let _nobody_reads_it = writeln!(io::stdout(), "{line}");
+        });
+        demo::run(demo::Options { seconds, dir, out }, print, stop.received()).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -2,8 +2,10 @@
 
 pub mod child;
 mod control;
+pub mod demo;
 pub mod logging;
 pub mod operator;
+pub mod phone;
 pub mod prosody;
 pub mod serve;
 pub mod signals;

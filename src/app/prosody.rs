@@ -6,6 +6,7 @@ use std::{
     fmt::Write as _,
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -174,7 +175,8 @@ fn spawn(dir: &Path) -> Result<Supervised, ProsodyError> {
     let output = fs::File::create(&path).and_then(|f| Ok((f.try_clone()?, f)));
     let (out, err) = output.map_err(|source| ProsodyError::Folder { path, source })?;
     command.arg("-F").arg("--config").arg(dir.join("prosody.cfg.lua")).current_dir(dir);
-    command.stdin(Stdio::null()).stdout(out).stderr(err);
+    // Not of the terminal's foreground group: Ctrl-C ends us, and the server after we have said goodbye to it.
+    command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0);
     Ok(Supervised::start("prosody", command)?)
 }
 

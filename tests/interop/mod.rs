@@ -2,6 +2,7 @@
 
 mod chat;
 mod component;
+mod demo;
 mod faults;
 mod operator;
 pub(crate) mod peers;
