@@ -260,7 +260,7 @@ fn config_text(sip: SocketAddr, prosody: &Prosody) -> String {
          [control]\n\
          socket = \"control.sock\"\n\n\
          [log]\n\
-         level = \"warn\"\n",
+         level = \"error\"\n",
         component = prosody.component_address(),
         secret = prosody.setup().secret,
     )
