@@ -5,7 +5,7 @@
 use tokio::sync::broadcast;
 use tracing::info;
 
-use crate::model::{Actor, Correlation, PersonId};
+use crate::model::{Actor, PersonId};
 use crate::room::{AudioLevel, EndCause, Event, LeaveCause, Numbered, PersonView, Room};
 
 /// One line of a room's life.
@@ -21,7 +21,7 @@ pub(super) fn write(room: &Room, event: &Numbered, follower: Option<&broadcast::
     let Some((text, person)) = describe(room, &event.event) else {
         return;
     };
-    let correlation = person.as_ref().and_then(correlation_of).map(|c| c.to_string());
+    let correlation = person.map(|p| p.correlation.to_string());
     info!(room = %room.name(), seq = event.seq, correlation, "{text}");
     if let Some(follower) = follower {
         // Nobody following is the normal case.
@@ -30,10 +30,6 @@ pub(super) fn write(room: &Room, event: &Numbered, follower: Option<&broadcast::
             text,
         });
     }
-}
-
-fn correlation_of(person: &PersonView) -> Option<Correlation> {
-    person.legs.first().map(|l| l.correlation)
 }
 
 fn describe(room: &Room, event: &Event) -> Option<(String, Option<PersonView>)> {
@@ -47,7 +43,9 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<PersonView>)> 
                 person(view.person),
             )
         }
-        Event::OccupantLeft { nick, cause, .. } => (format!("{nick} leaves the chat{}", left(cause)), None),
+        Event::OccupantLeft {
+            person: id, nick, cause, ..
+        } => (format!("{nick} leaves the chat{}", left(cause)), person(*id)),
         Event::Renamed { occupant, from } => {
             let view = room.occupant(*occupant)?;
             (format!("{from} is now known as {}", view.nick), person(view.person))

@@ -52,7 +52,7 @@ impl Room {
         {
             return Err(Refusal::Full);
         }
-        let person = present.unwrap_or_else(|| self.add_person(key, Some(jid.clone())));
+        let person = present.unwrap_or_else(|| self.add_person(key, Some(jid.clone()), correlation));
         // Rule R27: never both at once.
         if let Some(row) = self.roster.person_mut(person) {
             match row.stand_in {
@@ -97,7 +97,7 @@ impl Room {
         {
             return Err(Refusal::Full);
         }
-        let person = present.unwrap_or_else(|| self.add_person(key, listed));
+        let person = present.unwrap_or_else(|| self.add_person(key, listed, correlation));
         let muted = self.roster.person_mut(person).is_some_and(|row| {
             let name = nick::of_caller(&caller);
             row.phone.get_or_insert(phone);
@@ -213,9 +213,9 @@ impl Room {
         self.settings.reserved_nicks.iter().any(|nick| Look::of(nick).resembles(look))
     }
 
-    fn add_person(&mut self, key: Key, listed: Option<BareJid>) -> PersonId {
+    fn add_person(&mut self, key: Key, listed: Option<BareJid>, correlation: Correlation) -> PersonId {
         let (role, mute) = self.first_standing(&key, listed.as_ref());
-        let mut person = Person::new(key, listed, role, binding::hidden_entity(&mut self.rng));
+        let mut person = Person::new(key, listed, role, binding::hidden_entity(&mut self.rng), correlation);
         if let Some(mute) = mute {
             person.mutes.insert(mute);
         }

@@ -27,6 +27,8 @@ pub(super) struct Person {
     /// Their nicks in the chat, in order of entry, without the stand-in.
     pub(super) chats: Vec<OccupantId>,
     pub(super) hidden_entity: String,
+    /// That of the door by which they came first: the same in every log line of theirs (rule R80).
+    pub(super) correlation: Correlation,
     /// When the moderators last heard that they would like to speak.
     pub(super) wished: Option<Instant>,
 }
@@ -45,7 +47,7 @@ pub(super) enum StandIn {
 }
 
 impl Person {
-    pub(super) fn new(key: Key, listed: Option<BareJid>, role: Role, hidden_entity: String) -> Self {
+    pub(super) fn new(key: Key, listed: Option<BareJid>, role: Role, hidden_entity: String, correlation: Correlation) -> Self {
         Self {
             key,
             listed,
@@ -57,6 +59,7 @@ impl Person {
             legs: Vec::new(),
             chats: Vec::new(),
             hidden_entity,
+            correlation,
             wished: None,
         }
     }

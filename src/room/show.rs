@@ -74,6 +74,7 @@ impl Room {
         let role = role::shown(person, affiliation);
         PersonView {
             id,
+            correlation: person.correlation,
             name: self.name_of(person),
             caller: person.caller.as_ref().map(|(caller, _)| caller.clone()),
             jid: person.jid().cloned(),

@@ -18,6 +18,8 @@ pub enum View {
 pub struct PersonView {
     /// The row's id.
     pub id: PersonId,
+    /// The same in every log line of theirs, whichever door (rule R80).
+    pub correlation: Correlation,
     /// What everybody is shown: a nick if there is one, else the caller's name, masked if it is a number.
     pub name: String,
     /// Who they are on the phone side, if they ever called. May be privacy-relevant: see rule R13.

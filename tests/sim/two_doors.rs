@@ -295,3 +295,15 @@ fn a_bad_net_changes_nothing_but_the_time_it_takes() {
         assert!(open.is_empty(), "seed {seed}: {open:?}");
     }
 }
+
+#[test]
+fn r80_one_correlation_follows_a_person_through_both_doors() {
+    let mut w = World::new(20);
+    w.enter("bob", "blue");
+    w.join_by_phone("bob", "blue");
+    let room = w.rooms[&RoomName::new("blue").expect("a name")].room();
+    let of_person = room.people().find(|p| p.name == "bob").expect("bob's row").correlation;
+    w.hang_up("bob");
+    w.run_until("the call is recorded", |w| !w.records.is_empty());
+    assert_eq!(w.records[0].correlation, of_person);
+}

@@ -14,7 +14,7 @@ use cusax::model::{
     media::{Codec, NoPorts, OpenLeg},
 };
 use cusax::peers::muc::{Creation, MucService, MucSettings, RoomIndex, RoomSummary, Route, ServiceSettings};
-use cusax::peers::sip::{FromRoom, FrontSettings, MediaSettings, RoomLookup, SipFront, SipRoomSettings};
+use cusax::peers::sip::{CallRecord, FromRoom, FrontSettings, MediaSettings, RoomLookup, SipFront, SipRoomSettings};
 use cusax::room::{Numbered, Room, RoomSettings};
 use cusax::sip::auth::{Credentials, digest_keys};
 use cusax::sip::endpoint::{
@@ -69,6 +69,8 @@ pub(crate) struct World {
     chats: BTreeMap<String, Chat>,
     pub(crate) stored: Vec<StoreOp>,
     pub(crate) events: Vec<(RoomName, Numbered)>,
+    /// Calls that are over.
+    pub(crate) records: Vec<CallRecord>,
     /// When the input arrived that is being carried out: what delays are measured from.
     pub(crate) input_at: Instant,
 }
@@ -322,6 +324,7 @@ impl World {
             chats: BTreeMap::new(),
             stored: Vec::new(),
             events: Vec::new(),
+            records: Vec::new(),
             input_at: start,
         };
         let mut config = RoomConfig {
@@ -469,6 +472,9 @@ impl World {
         }
         while let Some(transmit) = self.front.poll_transmit() {
             self.send(SERVER, transmit);
+        }
+        while let Some(record) = self.front.poll_record() {
+            self.records.push(record);
         }
     }
 

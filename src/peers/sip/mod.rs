@@ -73,8 +73,8 @@ pub enum Watcher {
 /// From a room to the front.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FromRoom {
-    /// Answer the call with 200.
-    Admit(LegId),
+    /// Answer the call with 200; it belongs to somebody with this correlation, who may have been in the room before.
+    Admit(LegId, Correlation),
     /// Refuse the call.
     Refuse(LegId, Refusal),
     /// End the call as soon as BYE is allowed (rule R41).

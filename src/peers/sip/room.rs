@@ -140,7 +140,12 @@ impl SipRoom {
                     },
                 );
                 self.commands.push_back(match answer {
-                    Ok(_) => FromRoom::Admit(leg),
+                    Ok(_) => FromRoom::Admit(
+                        leg,
+                        room.person_of_leg(leg)
+                            .and_then(|id| room.person(id))
+                            .map_or(correlation, |p| p.correlation),
+                    ),
                     Err(refusal) => FromRoom::Refuse(leg, refusal),
                 });
             }

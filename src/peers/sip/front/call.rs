@@ -156,14 +156,14 @@ impl SipFront {
         }
     }
 
-    pub(super) fn admit(&mut self, now: Now, leg: LegId) {
+    pub(super) fn admit(&mut self, now: Now, leg: LegId, correlation: Correlation) {
         // Hung up meanwhile: the room hears of it behind its own answer.
         let Some((id, call)) = self.by_leg(leg) else { return };
         call.state = State::Accepted;
         let description = Body::sdp(call.description.clone());
         self.counters.admitted += 1;
         if let Some(record) = self.records.get_mut(&leg) {
-            record.answered(now);
+            record.answered(now, correlation);
         }
         // Gone: the end of the call is reported by an event of its own.
         let _ = self.endpoint.accept(now.at, id, focus(), description);

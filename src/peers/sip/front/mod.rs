@@ -134,7 +134,7 @@ impl SipFront {
     /// Takes a room's answer or order.
     pub fn handle_room(&mut self, now: Now, message: FromRoom, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         match message {
-            FromRoom::Admit(leg) => self.admit(now, leg),
+            FromRoom::Admit(leg, correlation) => self.admit(now, leg, correlation),
             FromRoom::Refuse(leg, refusal) => self.refuse(now, leg, refusal, plane),
             FromRoom::HangUp(leg, cause) => self.hang_up(now, leg, &cause),
             FromRoom::AcceptWatch(subscription) => self.accept_watch(now, subscription),

@@ -46,7 +46,8 @@ impl CallRecord {
         }
     }
 
-    pub(super) fn answered(&mut self, now: Now) {
+    pub(super) fn answered(&mut self, now: Now, correlation: Correlation) {
+        self.correlation = correlation;
         self.answered_unix_ms = Some(now.unix_ms);
     }
 
