@@ -1,11 +1,7 @@
 //! rsip 0.4 as a second opinion: what it can parse of our messages, we parse to the same fields. It knows neither IPv6 nor compact forms.
 
 use cusax::sip::msg::{CSeq, Headers, Host, Message, Method, Name, NameAddr, Request, Response, Uri, Via, parse_datagram};
-use rsip::{
-    headers::ToTypedHeader,
-    message::HeadersExt,
-    prelude::{HasHeaders, UntypedHeader},
-};
+use rsip::{headers::ToTypedHeader, message::HeadersExt, prelude::UntypedHeader};
 
 fn uri(text: &str) -> Uri {
     text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
@@ -55,7 +51,7 @@ fn requests() -> Vec<Request> {
 }
 
 /// Both readings of the fields that rsip has types for.
-fn compare(ours: &Headers, theirs: &(impl HeadersExt + HasHeaders)) {
+fn compare(ours: &Headers, theirs: &(impl HeadersExt)) {
     let via = theirs.via_header().unwrap().typed().unwrap();
     let top = ours.top_via().unwrap();
     assert_eq!(via.transport.to_string(), top.transport);

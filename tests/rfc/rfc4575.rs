@@ -28,7 +28,7 @@ struct Reader {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Node {
     atoms: BTreeMap<String, String>,
-    children: BTreeMap<(String, String), Node>,
+    children: BTreeMap<(String, String), Self>,
 }
 
 fn state_of(element: &Element) -> &str {

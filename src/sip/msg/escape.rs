@@ -2,11 +2,13 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use super::lex::Class;
 use crate::model::{BadRoomName, RoomName};
 
 /// `unreserved` of RFC 3261 section 25.1: the characters that are equal to their escape.
 pub(crate) fn is_unreserved(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&b)
+    const UNRESERVED: Class = Class::of(b"-_.!~*'()");
+    UNRESERVED.has(b)
 }
 
 /// Decodes every escape; `%` without two hex digits stays as it is.

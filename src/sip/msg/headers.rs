@@ -1,12 +1,16 @@
 //! The ordered header fields of one message. Values stay bytes: what they mean is asked of the typed accessors.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use super::{lex::lossy, name::Name};
 
 /// Header fields in the order of the wire. Values are unfolded and trimmed.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(Vec<(Name, Vec<u8>)>);
+#[derive(Clone, Default)]
+pub struct Headers {
+    fields: Vec<(Name, Range<usize>)>,
+    /// The values, one behind the other: a message costs few allocations. What is replaced stays behind, unused.
+    values: Vec<u8>,
+}
 
 impl Headers {
     /// No fields.
@@ -14,16 +18,25 @@ impl Headers {
         Self::default()
     }
 
+    /// No fields yet, but room for the usual number with values of this length together.
+    pub(crate) fn with_room(values: usize) -> Self {
+        const USUAL: usize = 24;
+        Self {
+            fields: Vec::with_capacity(USUAL),
+            values: Vec::with_capacity(values),
+        }
+    }
+
     /// The first value of this name.
     pub fn first(&self, name: impl Into<Name>) -> Option<&[u8]> {
         let name = name.into();
-        self.0.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_slice())
+        self.iter().find(|(n, _)| **n == name).map(|(_, v)| v)
     }
 
     /// Every value of this name, in order.
     pub fn all(&self, name: impl Into<Name>) -> impl Iterator<Item = &[u8]> {
         let name = name.into();
-        self.0.iter().filter(move |(n, _)| *n == name).map(|(_, v)| v.as_slice())
+        self.iter().filter(move |(n, _)| **n == name).map(|(_, v)| v)
     }
 
     /// Whether there is a field of this name.
@@ -33,38 +46,40 @@ impl Headers {
 
     /// Every field, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Name, &[u8])> {
-        self.0.iter().map(|(n, v)| (n, v.as_slice()))
+        self.fields.iter().map(|(n, range)| (n, &self.values[range.clone()]))
     }
 
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.fields.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.fields.is_empty()
     }
 
     /// Adds a field after the last.
     pub fn push(&mut self, name: impl Into<Name>, value: impl Into<Vec<u8>>) {
-        self.0.push((name.into(), one_line(value.into())));
+        let range = self.keep(&one_line(value.into()));
+        self.fields.push((name.into(), range));
     }
 
     /// Adds a field before the first.
     pub fn insert_front(&mut self, name: impl Into<Name>, value: impl Into<Vec<u8>>) {
-        self.0.insert(0, (name.into(), one_line(value.into())));
+        let range = self.keep(&one_line(value.into()));
+        self.fields.insert(0, (name.into(), range));
     }
 
     /// Replaces every field of this name by one, in the place of the first, or at the end.
     pub fn set(&mut self, name: impl Into<Name>, value: impl Into<Vec<u8>>) {
         let name = name.into();
-        let Some(at) = self.0.iter().position(|(n, _)| *n == name) else {
+        let Some(at) = self.fields.iter().position(|(n, _)| *n == name) else {
             return self.push(name, value);
         };
-        self.0[at].1 = one_line(value.into());
+        self.fields[at].1 = self.keep(&one_line(value.into()));
         let mut index = 0;
-        self.0.retain(|(n, _)| {
+        self.fields.retain(|(n, _)| {
             index += 1;
             index - 1 == at || *n != name
         });
@@ -73,30 +88,53 @@ impl Headers {
     /// Removes every field of this name.
     pub fn remove(&mut self, name: impl Into<Name>) {
         let name = name.into();
-        self.0.retain(|(n, _)| *n != name);
+        self.fields.retain(|(n, _)| *n != name);
     }
 
     /// Copies every field of this name from `other`, in order, to the end.
     pub fn copy(&mut self, name: impl Into<Name>, other: &Self) {
         let name = name.into();
-        self.0.extend(other.0.iter().filter(|(n, _)| *n == name).cloned());
+        for value in other.all(name.clone()) {
+            self.push_parsed(name.clone(), &[value]);
+        }
     }
 
-    /// Adds a field that was read from the wire.
-    pub(crate) fn push_parsed(&mut self, name: Name, value: Vec<u8>) {
-        self.0.push((name, value));
+    /// Adds a field that was read from the wire, in pieces that a fold separates.
+    pub(crate) fn push_parsed(&mut self, name: Name, pieces: &[&[u8]]) {
+        let start = self.values.len();
+        for piece in pieces.iter().filter(|p| !p.is_empty()) {
+            if self.values.len() > start {
+                self.values.push(b' ');
+            }
+            self.values.extend_from_slice(piece);
+        }
+        self.fields.push((name, start..self.values.len()));
     }
 
-    /// Makes room, and appends fields as they are written on the wire, without the `Content-Length` that only the body knows.
+    /// Appends fields as they are written on the wire, without the `Content-Length` that only the body knows.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        for (name, value) in self.0.iter().filter(|(n, _)| *n != Name::ContentLength) {
+        for (name, value) in self.iter().filter(|(n, _)| **n != Name::ContentLength) {
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");
             out.extend_from_slice(value);
             out.extend_from_slice(b"\r\n");
         }
     }
+
+    fn keep(&mut self, value: &[u8]) -> Range<usize> {
+        let start = self.values.len();
+        self.values.extend_from_slice(value);
+        start..self.values.len()
+    }
 }
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
 
 /// A line end inside a value would start a header of its own (or end the head): it becomes a space.
 fn one_line(mut value: Vec<u8>) -> Vec<u8> {
@@ -109,7 +147,7 @@ fn one_line(mut value: Vec<u8>) -> Vec<u8> {
 impl fmt::Debug for Headers {
     /// Leaves credentials out (rule R48).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.iter().map(|(name, value)| {
+        let shown = self.iter().map(|(name, value)| {
             let secret = *name == Name::Authorization || *name == Name::ProxyAuthorization;
             (name.as_str(), if secret { "***".to_owned() } else { lossy(value) })
         });

@@ -1,5 +1,7 @@
 //! Reads the lexical pieces of header values (RFC 3261 section 25.1). Knows nothing of any header.
 
+use memchr::memchr;
+
 /// A place in a header value. Values are unfolded, so linear white space is spaces and tabs.
 #[derive(Debug, Clone)]
 pub(crate) struct Cursor<'a> {
@@ -72,7 +74,7 @@ impl<'a> Cursor<'a> {
 
     /// Everything before `byte`, which is taken as well; `None` if it doesn't come.
     pub(crate) fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
-        let at = self.rest.iter().position(|&b| b == byte)?;
+        let at = memchr(byte, self.rest)?;
         let taken = &self.rest[..at];
         self.rest = &self.rest[at + 1..];
         Some(taken)
@@ -85,7 +87,40 @@ pub(crate) fn is_space(b: u8) -> bool {
 
 /// `token` of RFC 3261 section 25.1.
 pub(crate) fn is_token(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b)
+    const TOKEN: Class = Class::of(b"-.!%*_+`'~");
+    TOKEN.has(b)
+}
+
+/// Letters, digits and some other characters, as a table: each character costs one look.
+pub(crate) struct Class([bool; 256]);
+
+impl Class {
+    /// All letters and digits, and these.
+    pub(crate) const fn of(others: &[u8]) -> Self {
+        let mut table = [false; 256];
+        let mut b = 0;
+        while b < 256 {
+            table[b] = (b as u8).is_ascii_alphanumeric();
+            b += 1;
+        }
+        let mut at = 0;
+        while at < others.len() {
+            table[others[at] as usize] = true;
+            at += 1;
+        }
+        Self(table)
+    }
+
+    pub(crate) const fn has(&self, b: u8) -> bool {
+        self.0[b as usize]
+    }
+}
+
+/// What is before the first `byte`, which is ASCII, and what is behind it.
+pub(crate) fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    // Such texts are short: looking at one byte at a time is quickest.
+    let at = text.bytes().position(|b| b == byte)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
@@ -106,7 +141,10 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 
 /// Text of bytes that ought to be UTF-8; what isn't becomes U+FFFD.
 pub(crate) fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
 }
 
 /// What a quoted string says: without its quotes and escapes. Anything else is returned as it is.
@@ -114,6 +152,9 @@ pub(crate) fn unquote(raw: &str) -> String {
     let Some(inner) = raw.strip_prefix('"').and_then(|r| r.strip_suffix('"')) else {
         return raw.to_owned();
     };
+    if memchr(b'\\', inner.as_bytes()).is_none() {
+        return inner.to_owned();
+    }
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {

@@ -24,12 +24,17 @@ macro_rules! names {
 
             /// Reads a name, whatever its case; compact forms as well.
             pub fn parse(name: &str) -> Self {
-                if let [letter] = name.as_bytes() {
+                Self::known(name.as_bytes()).unwrap_or_else(|| Self::Other(name.into()))
+            }
+
+            /// A name that isn't [`Name::Other`].
+            pub(crate) fn known(name: &[u8]) -> Option<Self> {
+                if let [letter] = name {
                     let letter = letter.to_ascii_lowercase();
-                    $($(if letter == $compact { return Self::$variant; })?)*
+                    $($(if letter == $compact { return Some(Self::$variant); })?)*
                 }
-                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text) { return Self::$variant; })*
-                Self::Other(name.into())
+                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text.as_bytes()) { return Some(Self::$variant); })*
+                None
             }
         }
     };

@@ -1,12 +1,12 @@
 //! `;name=value` lists, of headers and of URIs.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use super::lex::{Cursor, is_token, lossy, quote, unquote};
+use super::lex::{Class, Cursor, lossy, quote, split_once, unquote};
 
 /// Parameters in order. Names compare without case; values are kept as written, quotes included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params(Vec<(String, Option<String>)>);
+pub struct Params(Vec<(Cow<'static, str>, Option<String>)>);
 
 impl Params {
     /// The value as written; empty for a parameter without one; `None` without the parameter.
@@ -32,7 +32,7 @@ impl Params {
         let value = value.map(str::to_owned);
         match self.0.iter_mut().find(|(n, _)| n.eq_ignore_ascii_case(name)) {
             Some((_, old)) => *old = value,
-            None => self.0.push((name.to_owned(), value)),
+            None => self.0.push((own(name), value)),
         }
     }
 
@@ -53,7 +53,7 @@ impl Params {
 
     /// Names and values as written, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(n, v)| (n.as_str(), v.as_deref()))
+        self.0.iter().map(|(n, v)| (&**n, v.as_deref()))
     }
 
     /// Reads parameters of a header up to something that is none.
@@ -73,7 +73,7 @@ impl Params {
     }
 
     fn read_one(&mut self, cursor: &mut Cursor<'_>) -> Result<(), &'static str> {
-        let name = cursor.token().ok_or("a parameter without a name")?.to_owned();
+        let name = cursor.token().ok_or("a parameter without a name").map(own)?;
         let value = if cursor.eat(b'=') { Some(read_value(cursor)?) } else { None };
         self.0.push((name, value));
         Ok(())
@@ -83,17 +83,24 @@ impl Params {
     pub(crate) fn read_uri<'a>(pieces: impl Iterator<Item = &'a str>) -> Result<Self, &'static str> {
         let mut params = Self::default();
         for piece in pieces {
-            let (name, value) = match piece.split_once('=') {
+            let (name, value) = match split_once(piece, b'=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
                 None => (piece, None),
             };
             if name.is_empty() {
                 return Err("a URI parameter without a name");
             }
-            params.0.push((name.to_owned(), value));
+            params.0.push((own(name), value));
         }
         Ok(params)
     }
+}
+
+/// A name to keep; the usual ones cost no memory.
+fn own(name: &str) -> Cow<'static, str> {
+    const USUAL: [&str; 8] = ["tag", "branch", "rport", "received", "transport", "lr", "expires", "user"];
+    let usual = USUAL.into_iter().find(|u| *u == name);
+    usual.map_or_else(|| Cow::Owned(name.to_owned()), Cow::Borrowed)
 }
 
 fn read_value(cursor: &mut Cursor<'_>) -> Result<String, &'static str> {
@@ -101,7 +108,8 @@ fn read_value(cursor: &mut Cursor<'_>) -> Result<String, &'static str> {
         return cursor.quoted().map(lossy).ok_or("a quoted string that doesn't end");
     }
     // `token / host`, and what else is seen there in the field, up to the next separator.
-    let value = cursor.take_while(|b| is_token(b) || !(b <= b' ' || b == 0x7f || b";,\"<>".contains(&b)));
+    const VALUE: Class = Class::of(b"!#$%&'()*+-./:=?@[\\]^_`{|}~");
+    let value = cursor.take_while(|b| VALUE.has(b) || b >= 0x80);
     Ok(lossy(value))
 }
 

@@ -1,5 +1,7 @@
 //! Bytes to messages. Refuses what breaks the message as a whole; what one header means is left to its accessor.
 
+use memchr::memchr;
+
 use super::{
     access::HeaderError,
     headers::Headers,
@@ -119,7 +121,7 @@ pub(crate) fn set_body(message: &mut Message, body: &[u8]) {
 pub(crate) fn find_head_end(bytes: &[u8], from: usize) -> Option<(usize, usize)> {
     let mut at = from;
     loop {
-        at += bytes.get(at..)?.iter().position(|b| *b == b'\n')? + 1;
+        at += memchr(b'\n', bytes.get(at..)?)? + 1;
         match bytes.get(at..) {
             Some([b'\n', ..]) => return Some((at, at + 1)),
             Some([b'\r', b'\n', ..]) => return Some((at, at + 2)),
@@ -135,11 +137,11 @@ pub(crate) fn parse_head(head: &[u8]) -> Result<(Message, Option<u64>), Malforme
 
 fn strict(head: &[u8]) -> Result<(Message, Option<u64>), Why> {
     let (start_line, rest) = split_line(head);
-    let mut headers = Headers::new();
+    let mut headers = Headers::with_room(head.len());
     read_fields(rest, |field| match field {
         Ok(_) if headers.len() == MAX_HEADERS => Err(Why::HeaderLine("too many")),
-        Ok((name, value)) => {
-            headers.push_parsed(name, value);
+        Ok((name, pieces)) => {
+            headers.push_parsed(name, pieces);
             Ok(())
         }
         Err(flaw) => Err(Why::HeaderLine(flaw)),
@@ -227,50 +229,51 @@ fn status_line(rest: &[u8]) -> Result<(u16, String), Why> {
     }
 }
 
-/// Calls `take` for each header field, folded lines joined by a space (RFC 3261 section 7.3.1).
-fn read_fields(mut rest: &[u8], mut take: impl FnMut(Result<(Name, Vec<u8>), &'static str>) -> Result<(), Why>) -> Result<(), Why> {
+/// Calls `take` for each header field with the pieces of its value: one, or as many as a fold makes (RFC 3261 section 7.3.1).
+fn read_fields(mut rest: &[u8], mut take: impl FnMut(Result<(Name, &[&[u8]]), &'static str>) -> Result<(), Why>) -> Result<(), Why> {
+    let mut pieces: Vec<&[u8]> = Vec::new();
     while !rest.is_empty() {
         let (line, next) = split_line(rest);
         rest = next;
-        let field = split_field(line);
-        let mut bare_return = line.contains(&b'\r');
-        let mut field = field.map(|(name, value)| (name, value.to_vec()));
+        let mut name = split_field(line).map(|(name, value)| {
+            pieces.clear();
+            pieces.push(value);
+            name
+        });
         while let [b' ' | b'\t', ..] = rest {
             let (line, next) = split_line(rest);
             rest = next;
-            bare_return |= line.contains(&b'\r');
-            if let Ok((_, value)) = &mut field {
-                if !value.is_empty() {
-                    value.push(b' ');
-                }
-                value.extend_from_slice(trim(line));
+            // Some stacks take a lone CR for a line end: what we pass on must not mean two things.
+            if memchr(b'\r', line).is_some() {
+                name = Err(LONE_RETURN);
             }
+            pieces.push(trim(line));
         }
-        // Some stacks take a lone CR for a line end: what we pass on must not mean two things.
-        take(if bare_return {
-            Err("a carriage return inside a line")
-        } else {
-            field
-        })?;
+        take(name.map(|name| (name, pieces.as_slice())))?;
     }
     Ok(())
 }
 
+const LONE_RETURN: &str = "a carriage return inside a line";
+
 fn split_field(line: &[u8]) -> Result<(Name, &[u8]), &'static str> {
-    let colon = line.iter().position(|b| *b == b':').ok_or("a line without a colon")?;
+    if memchr(b'\r', line).is_some() {
+        return Err(LONE_RETURN);
+    }
+    let colon = memchr(b':', line).ok_or("a line without a colon")?;
     // White space before the colon is allowed (HCOLON), before the name it would be a fold.
     let name = &line[..colon];
     let name = &name[..name.iter().rposition(|b| *b != b' ' && *b != b'\t').map_or(0, |p| p + 1)];
     if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
         return Err("a name that is no token");
     }
-    let name = std::str::from_utf8(name).map_err(|_| "a name that is no token")?;
-    Ok((Name::parse(name), trim(&line[colon + 1..])))
+    let name = Name::known(name).unwrap_or_else(|| Name::parse(&lossy(name)));
+    Ok((name, trim(&line[colon + 1..])))
 }
 
 /// The first line without its end, and the rest.
 fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let Some(end) = bytes.iter().position(|b| *b == b'\n') else {
+    let Some(end) = memchr(b'\n', bytes) else {
         return (bytes, &[]);
     };
     let line = &bytes[..end];
@@ -326,7 +329,7 @@ pub(crate) fn lenient_headers(head: &[u8]) -> Headers {
     let mut headers = Headers::new();
     let all = read_fields(lines, |field| {
         match field {
-            Ok((name, value)) if headers.len() < MAX_HEADERS => headers.push_parsed(name, value),
+            Ok((name, pieces)) if headers.len() < MAX_HEADERS => headers.push_parsed(name, pieces),
             Ok(_) | Err(_) => {}
         }
         Ok(())

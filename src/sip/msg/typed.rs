@@ -180,18 +180,26 @@ impl Via {
     }
 }
 
-/// `host [COLON port]`, with white space about the colon.
+/// `host [COLON port]`, which may have white space about the colon.
 fn read_sent_by(c: &mut Cursor<'_>) -> Result<(Host, Option<u16>), Flaw> {
-    let bracketed = c.peek() == Some(b'[');
-    let mut text = lossy(c.take_while(|b| !is_space(b) && b != b';' && b != b',' && (bracketed || b != b':')));
-    if c.eat(b':') {
-        text.push(':');
-        text.push_str(&lossy(c.take_while(|b| b.is_ascii_digit())));
+    let start = read_word(c)?;
+    c.skip_space();
+    let spaced = start.ends_with(':') || c.peek() == Some(b':');
+    if !spaced {
+        return parse_host_port(start).map_err(|bad| bad.0);
     }
-    if text.ends_with(':') {
-        return Err("no port after the colon");
+    let mut sent_by = start.to_owned();
+    // The colon may stand alone between white space.
+    for _ in 0..2 {
+        sent_by.push_str(read_word(c)?);
+        c.skip_space();
     }
-    parse_host_port(&text).map_err(|bad| bad.0)
+    parse_host_port(&sent_by).map_err(|bad| bad.0)
+}
+
+fn read_word<'a>(c: &mut Cursor<'a>) -> Result<&'a str, Flaw> {
+    let word = c.take_while(|b| !is_space(b) && b != b';' && b != b',');
+    std::str::from_utf8(word).map_err(|_| "a host that isn't UTF-8")
 }
 
 const SIP_2_0: &str = "SIP/2.0";
@@ -251,7 +259,8 @@ impl NameAddr {
 fn read_display(c: &mut Cursor<'_>) -> Result<(Option<String>, bool), Flaw> {
     let start = c.clone();
     let display = if c.peek() == Some(b'"') {
-        unquote(&lossy(c.quoted().ok_or("a quoted string that doesn't end")?))
+        let quoted = c.quoted().ok_or("a quoted string that doesn't end")?;
+        unquote(&String::from_utf8_lossy(quoted))
     } else {
         lossy(trim(c.take_while(|b| is_token(b) || is_space(b) || b >= 0x80)))
     };

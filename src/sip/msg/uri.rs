@@ -8,6 +8,7 @@ use std::{
 
 use super::{
     escape::{normalise, user_of_room},
+    lex::{Class, split_once},
     params::Params,
 };
 use crate::model::{Aor, RoomName};
@@ -76,12 +77,13 @@ impl Uri {
 
     /// Reads a URI without the white space or brackets around it.
     pub fn parse(text: &str) -> Result<Self, BadUri> {
-        let (scheme, rest) = text.split_once(':').ok_or(BadUri("a URI without a scheme"))?;
-        let letters = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
-        if !scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !scheme.bytes().all(letters) {
+        let (scheme, rest) = split_once(text, b':').ok_or(BadUri("a URI without a scheme"))?;
+        const SCHEME: Class = Class::of(b"+-.");
+        if !scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !scheme.bytes().all(|b| SCHEME.has(b)) {
             return Err(BadUri("a scheme with other characters than letters and digits"));
         }
-        if text.bytes().any(|b| b <= b' ' || b == 0x7f || b"<>\"".contains(&b)) {
+        const LEGAL: Class = Class::of(b"!#$%&'()*+,-./:;=?@[\\]^_`{|}~");
+        if !text.bytes().all(|b| LEGAL.has(b) || b >= 0x80) {
             return Err(BadUri("a character in a URI that has to be escaped"));
         }
         if rest.is_empty() {
@@ -150,22 +152,24 @@ pub const DEFAULT_PORT: u16 = 5060;
 impl SipUri {
     fn parse(rest: &str, secure: bool) -> Result<Self, BadUri> {
         // A raw `@` stands nowhere but behind the user, which may hold `;` and `?`: so it is looked for first.
-        let (userinfo, rest) = match rest.split_once('@') {
+        let (userinfo, rest) = match split_once(rest, b'@') {
             Some((userinfo, rest)) => (Some(userinfo), rest),
             None => (None, rest),
         };
-        let (user, password) = match userinfo.map(|u| u.split_once(':').map_or((u, None), |(u, p)| (u, Some(p)))) {
+        let (user, password) = match userinfo.map(|u| split_once(u, b':').map_or((u, None), |(u, p)| (u, Some(p)))) {
             Some(("", _)) => return Err(BadUri("an empty user")),
             Some((user, password)) => (Some(user.to_owned()), password.map(str::to_owned)),
             None => (None, None),
         };
-        let (rest, headers) = match rest.split_once('?') {
+        let (rest, headers) = match split_once(rest, b'?') {
             Some((rest, headers)) => (rest, Some(headers.to_owned())),
             None => (rest, None),
         };
-        let mut pieces = rest.split(';');
-        let (host, port) = parse_host_port(pieces.next().unwrap_or_default())?;
-        let params = Params::read_uri(pieces).map_err(BadUri)?;
+        let (host, params) = match split_once(rest, b';') {
+            Some((host, params)) => (host, Params::read_uri(params.split(';')).map_err(BadUri)?),
+            None => (rest, Params::default()),
+        };
+        let (host, port) = parse_host_port(host)?;
         Ok(Self {
             secure,
             user,
@@ -221,11 +225,14 @@ impl Host {
                 .map(|ip| Self::Ip(IpAddr::V6(ip)))
                 .ok_or(BadUri("not an IPv6 address"));
         }
-        if let Ok(ip) = text.parse() {
+        if text.starts_with(|c: char| c.is_ascii_digit())
+            && let Ok(ip) = text.parse()
+        {
             return Ok(Self::Ip(IpAddr::V4(ip)));
         }
         // Underscores are against the grammar and common.
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        const HOST: Class = Class::of(b"-._");
+        if text.is_empty() || !text.bytes().all(|b| HOST.has(b)) {
             return Err(BadUri("not a host"));
         }
         Ok(Self::Name(text.to_owned()))
@@ -256,10 +263,12 @@ pub(crate) fn parse_v6(text: &str) -> Option<Ipv6Addr> {
 
 /// Reads `host[:port]`.
 pub(crate) fn parse_host_port(text: &str) -> Result<(Host, Option<u16>), BadUri> {
-    let (host, rest) = match text.rfind(']') {
-        Some(end) => text.split_at(end + 1),
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    let end = if text.starts_with('[') {
+        text.find(']').map(|at| at + 1)
+    } else {
+        text.bytes().position(|b| b == b':')
     };
+    let (host, rest) = text.split_at(end.unwrap_or(text.len()));
     let port = match rest.strip_prefix(':') {
         None if rest.is_empty() => None,
         // `parse` alone would take a sign.
