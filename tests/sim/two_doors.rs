@@ -307,3 +307,14 @@ fn r80_one_correlation_follows_a_person_through_both_doors() {
     w.run_until("the call is recorded", |w| !w.records.is_empty());
     assert_eq!(w.records[0].correlation, of_person);
 }
+
+#[test]
+fn signing_in_costs_two_round_trips_and_no_timer() {
+    let mut w = World::new(21);
+    w.phone("bob");
+    let before = w.clock().at;
+    w.dial("bob", "blue");
+    w.run_until("the call is up", |w| w.at("bob").log.iter().any(|l| l == "200"));
+    let took = w.clock().at - before;
+    assert!(took <= SHORT, "{took:?}");
+}
