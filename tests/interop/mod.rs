@@ -1,5 +1,6 @@
 //! Against real peers: each test starts its own processes, on free loopback ports, with deadlines, and ends them.
 
+mod calls;
 mod chat;
 mod component;
 mod demo;
@@ -10,4 +11,3 @@ mod phone;
 mod prosody;
 mod server;
 mod sipp;
-mod two_doors;

@@ -112,7 +112,12 @@ impl Server {
         self.child.id()
     }
 
-    /// How a phone dials the room.
+    /// Where it takes calls by UDP.
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// How a phone dials a room.
     pub(crate) fn room_uri(&self, room: &str, transport: &str) -> String {
         let address = if transport == "tcp" { self.tcp } else { self.udp };
         format!("sip:{room}@{address};transport={transport}")
@@ -165,6 +170,11 @@ impl Server {
         let status = self.child.wait(LIMIT).expect("it stops");
         assert!(status.success(), "it stopped with {status}");
         asked.elapsed()
+    }
+
+    /// Sends it a signal by name.
+    pub(crate) fn signal(&mut self, signal: &str) {
+        self.child.signal(signal);
     }
 
     /// Ends it as a power cut would.
