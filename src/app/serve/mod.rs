@@ -37,6 +37,8 @@ const MEDIA_REPORTS: usize = 8192;
 const CHAT_INBOX: usize = 1024;
 /// Everything is told goodbye and written within this time.
 const STOP_WITHIN: Duration = Duration::from_millis(2700);
+/// So much of it is for calls that don't answer; the chat streams are closed in the rest.
+const GOODBYE_WITHIN: Duration = Duration::from_millis(2200);
 /// The database gets so much in any case.
 const LAST_WRITE: Duration = Duration::from_millis(200);
 
@@ -180,14 +182,20 @@ impl Server {
     /// Refuses new calls, says goodbye at both doors, writes what is to be kept; within three seconds, whatever peers do.
     pub async fn stop(self) {
         let until = Instant::now() + STOP_WITHIN;
+        let told = Instant::now() + GOODBYE_WITHIN;
         let (done, phones_done) = oneshot::channel();
         // The task is gone already if its sockets failed.
         let _ = self.close_phones.send(done);
-        for handle in self.hub.directory().handles() {
-            let _ = timeout_at(until, handle.inbox.send(Input::Shutdown)).await;
+        let rooms = self.hub.directory().handles();
+        for room in &rooms {
+            let _ = timeout_at(told, room.inbox.send(Input::Shutdown)).await;
         }
-        if timeout_at(until, phones_done).await.is_err() {
+        if timeout_at(told, phones_done).await.is_err() {
             warn!("some calls did not answer our goodbye and are abandoned");
+        }
+        // A room's inbox closes when it has told everybody: until then the chat streams stay open.
+        for room in rooms {
+            let _ = timeout_at(told, room.inbox.closed()).await;
         }
         let _ = timeout_at(until, self.links.close()).await;
         for task in self.tasks {
