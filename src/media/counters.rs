@@ -10,6 +10,7 @@ pub(super) struct Counters {
     pub(super) unsent: AtomicU64,
     pub(super) delayed_reports: AtomicU64,
     pub(super) lost_digits: AtomicU64,
+    pub(super) rejected: AtomicU64,
     pub(super) panics: AtomicU64,
 }
 
@@ -26,6 +27,8 @@ pub struct PlaneStats {
     pub delayed_reports: u64,
     /// Key presses that were lost because too many waited.
     pub lost_digits: u64,
+    /// Datagrams at calls' ports that were no packets of theirs: garbage, other formats, strangers (rule R61).
+    pub rejected: u64,
     /// Rooms lost to a panic.
     pub panics: u64,
 }
@@ -45,6 +48,7 @@ impl Counters {
             unsent: read(&self.unsent),
             delayed_reports: read(&self.delayed_reports),
             lost_digits: read(&self.lost_digits),
+            rejected: read(&self.rejected),
             panics: read(&self.panics),
         }
     }

@@ -53,6 +53,8 @@ pub(super) struct Leg {
     watch: Watch,
     keypad: Keypad,
     rejected: u64,
+    /// How many of them the plane's counters have.
+    rejected_told: u64,
     lost_digits: u64,
 }
 
@@ -98,6 +100,7 @@ impl Leg {
             watch: Watch::new(now, new.silence_limit),
             keypad: Keypad::default(),
             rejected: 0,
+            rejected_told: 0,
             lost_digits: 0,
         }
     }
@@ -299,6 +302,11 @@ impl Leg {
     /// Key presses since the last call that found no room.
     pub(super) fn take_lost_digits(&mut self) -> u64 {
         std::mem::take(&mut self.lost_digits)
+    }
+
+    /// Datagrams since the last call that were none of this call's.
+    pub(super) fn take_rejected(&mut self) -> u64 {
+        self.rejected - std::mem::replace(&mut self.rejected_told, self.rejected)
     }
 
     /// Its numbers so far.

@@ -219,6 +219,7 @@ impl Worker {
             }
             leg.handle_timeout(now, &self.clock, self.rng.random(), &mut self.outbox);
             add(&self.counters.lost_digits, leg.take_lost_digits());
+            add(&self.counters.rejected, leg.take_rejected());
             if leg.pending.waits() {
                 self.legs.tell(index);
             }

@@ -59,6 +59,7 @@ pub(super) fn read(
         ("media.unsent", plane.unsent),
         ("media.delayed_reports", plane.delayed_reports),
         ("media.lost_digits", plane.lost_digits),
+        ("media.rejected", plane.rejected),
         ("media.panics", plane.panics),
     ]
     .into_iter()
