@@ -1,6 +1,5 @@
 //! Against real peers: each test starts its own processes, on free loopback ports, with deadlines, and ends them.
 
-mod calls;
 mod chat;
 mod component;
 mod demo;
@@ -9,5 +8,5 @@ mod operator;
 pub(crate) mod peers;
 mod phone;
 mod prosody;
-mod server;
 mod sipp;
+mod two_doors;

@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -32,6 +32,17 @@ pub(crate) struct Server {
     chat_ups: usize,
 }
 
+/// Where a configuration differs from that of most tests.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Special<'a> {
+    /// Lines for `[media]`.
+    pub(crate) media: &'a str,
+    /// Where components connect, if not at the Prosody's own port.
+    pub(crate) chat_server: Option<SocketAddr>,
+    /// More tables.
+    pub(crate) more: &'a str,
+}
+
 /// The room's chat address.
 pub(crate) const ROOM: &str = "standup@rooms.localhost";
 /// Domain of the SIP addresses.
@@ -40,9 +51,21 @@ pub(crate) const DOMAIN: &str = "conf.localhost";
 impl Server {
     /// Starts it; every user of the Prosody has an account of the same name at both halves, with their name as secret. `more` is added to the configuration.
     pub(crate) fn start(prosody: &Prosody, folder: &Path, more: &str) -> Self {
+        Self::start_with(
+            prosody,
+            folder,
+            &Special {
+                more,
+                ..Special::default()
+            },
+        )
+    }
+
+    /// The same with a configuration that differs elsewhere too.
+    pub(crate) fn start_with(prosody: &Prosody, folder: &Path, special: &Special<'_>) -> Self {
         let folder = folder.join("server");
         fs::create_dir_all(&folder).expect("writable");
-        fs::write(folder.join("cusax.toml"), config(prosody, more)).expect("writable");
+        fs::write(folder.join("cusax.toml"), config(prosody, special)).expect("writable");
         let (child, udp, tcp) = Self::spawn(&folder);
         let mut server = Self {
             folder,
@@ -112,12 +135,7 @@ impl Server {
         self.child.id()
     }
 
-    /// Where it takes calls by UDP.
-    pub(crate) fn udp(&self) -> SocketAddr {
-        self.udp
-    }
-
-    /// How a phone dials a room.
+    /// How a phone dials the room.
     pub(crate) fn room_uri(&self, room: &str, transport: &str) -> String {
         let address = if transport == "tcp" { self.tcp } else { self.udp };
         format!("sip:{room}@{address};transport={transport}")
@@ -172,11 +190,6 @@ impl Server {
         asked.elapsed()
     }
 
-    /// Sends it a signal by name.
-    pub(crate) fn signal(&mut self, signal: &str) {
-        self.child.signal(signal);
-    }
-
     /// Ends it as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.child.kill();
@@ -187,6 +200,48 @@ impl Server {
         self.child.kill();
         (self.child, self.udp, self.tcp) = Self::spawn(&self.folder);
         self.wait_chat();
+    }
+}
+
+impl Server {
+    /// Sends it a signal by name, without waiting for what it does.
+    pub(crate) fn signal(&mut self, name: &str) {
+        self.child.signal(name);
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        self.child.wait(LIMIT).expect("it ends in time")
+    }
+
+    /// Every UDP port that it has open, by the kernel's tables.
+    pub(crate) fn udp_ports(&self) -> Vec<u16> {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it runs");
+        let links = files.flatten().filter_map(|f| fs::read_link(f.path()).ok());
+        let name = |link: PathBuf| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+        let sockets: Vec<String> = links.filter_map(name).collect();
+        let table = fs::read_to_string("/proc/net/udp").expect("Linux has it");
+        let port = |line: &str| {
+            let columns: Vec<&str> = line.split_whitespace().collect();
+            let (_, port) = columns.get(1)?.split_once(':')?;
+            let is_ours = columns.get(9).is_some_and(|inode| sockets.iter().any(|s| s == inode));
+            is_ours.then(|| u16::from_str_radix(port, 16).ok()).flatten()
+        };
+        table.lines().skip(1).filter_map(port).collect()
+    }
+
+    /// One counter of `cusax stats`.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let (answer, _) = self.operator(&["stats"]);
+        answer["counters"][name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no counter {name} in {answer:#}"))
+    }
+
+    /// Waits until a counter has come this far.
+    pub(crate) fn wait_counter(&self, name: &str, least: u64) -> u64 {
+        let far = || Some(self.counter(name)).filter(|n| *n >= least);
+        child::wait_until(LIMIT, far).unwrap_or_else(|| panic!("{name} stays at {} below {least}", self.counter(name)))
     }
 }
 
@@ -201,16 +256,17 @@ impl Drop for Server {
     }
 }
 
-fn config(prosody: &Prosody, more: &str) -> String {
+fn config(prosody: &Prosody, special: &Special<'_>) -> String {
     let setup = prosody.setup();
+    let Special { media, chat_server, more } = special;
     let mut text = format!(
         "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']\nnotify_interval_s = 1\n\n\
-         [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n\n\
+         [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n{media}\n\n\
          [xmpp]\nserver = '{}'\nrooms = 'rooms.localhost'\nphones = 'phones.localhost'\nsecret = '{}'\n\n\
          [rooms]\nown_domains = ['localhost']\nkick_quarantine_s = 60\nphone_delay_s = 1\n\n\
          [store]\npath = 'cusax.db'\n\n[control]\nsocket = 'control.sock'\n\n[log]\nlevel = 'debug'\n\n\
          [[room]]\nname = 'standup'\ntitle = 'Daily stand-up'\nowners = ['ann@localhost']\n",
-        prosody.component_address(),
+        chat_server.unwrap_or_else(|| prosody.component_address()),
         setup.secret,
     );
     for (user, _) in &setup.users {
