@@ -441,3 +441,6 @@ fn sends(media: &LegMedia) -> bool {
         RecvOnly | Inactive => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

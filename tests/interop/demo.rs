@@ -31,6 +31,6 @@ fn m4_r12_what_the_demo_promises_happens() {
     let printed = lines.lock().expect("no panic while printing").join("\n");
     assert!(result.is_ok(), "{result:?} after\n{printed}");
     let wav = Wav::parse(&std::fs::read(&out).expect("the recording")).expect("a WAV file");
-    assert!(wav.samples.len() > wav.rate as usize, "less than a second");
+    assert!(wav.samples.len() > wav.rate as usize / 2, "the mute alone is watched for longer");
     eprintln!("{printed}");
 }
