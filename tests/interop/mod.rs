@@ -1,5 +1,6 @@
 //! Against real peers: each test starts its own processes, on free loopback ports, with deadlines, and ends them.
 
+mod calls;
 mod chat;
 mod component;
 mod demo;
@@ -9,4 +10,3 @@ pub(crate) mod peers;
 mod phone;
 mod prosody;
 mod sipp;
-mod two_doors;

@@ -21,7 +21,7 @@ use self::{
 };
 use super::{
     dialog::DialogNo,
-    endpoint::{Body, CommandError, Core, EndCause, Event, Presentation, Reason, Way, body_of, reason_of},
+    endpoint::{Body, CommandError, Core, EndCause, Event, Presentation, Reason, Target, body_of, reason_of},
     msg::{Headers, Method, Name, Request, Response},
     transaction::{
         ClientId, Failure, Owner, Reply, Report, Seen, ServerId,
@@ -101,7 +101,7 @@ pub(crate) struct Call {
     /// Whose share of the limits it takes.
     source: IpAddr,
     /// What our Contact depends on.
-    way: Way,
+    way: Target,
     state: State,
     dialog: Option<DialogNo>,
     exchange: Exchange,
@@ -124,7 +124,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn new(id: CallId, source: IpAddr, way: Way, state: State) -> Self {
+    fn new(id: CallId, source: IpAddr, way: Target, state: State) -> Self {
         Self {
             id,
             source,

@@ -7,7 +7,7 @@ use crate::{
     model::CallId,
     sip::{
         dialog::{Dialog, DialogNo},
-        endpoint::{CommandError, Core, Event, InviteArgs, Presentation, body_of},
+        endpoint::{CommandError, Core, Event, InviteArgs, Presentation, Target, body_of},
         msg::{Method, Name, Request},
         transaction::{Kind, Owner, Reply, Report, Seen, ServerId, timer::Deadlines},
     },
@@ -36,7 +36,7 @@ impl Calls {
         let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
         let presentation = Presentation { user, focus: false };
         let first_seq = core.dice.cseq();
-        let contact = match core.contact(seen.flow.into(), &presentation) {
+        let contact = match core.contact(Target::Flow(seen.flow), &presentation) {
             Ok(contact) => contact,
             Err(why) => return core.refuse(now, server, Reply::new(500).because(why.0)),
         };
@@ -58,7 +58,7 @@ impl Calls {
             agreed,
         };
         let id = self.next_id();
-        let mut call = Call::new(id, source, seen.flow.into(), State::Ringing(ringing));
+        let mut call = Call::new(id, source, Target::Flow(seen.flow), State::Ringing(ringing));
         call.learn(&request.headers);
         call.start_ringing(now);
         let no = core.dialogs.add(dialog);
@@ -82,7 +82,7 @@ impl Calls {
         let id = self.next_id();
         match Calling::start(core, now, Owner::Call(id), args) {
             Ok(calling) => {
-                let way = calling.target().into();
+                let way = calling.target();
                 let call = Call::new(id, OURSELVES, way, State::Calling(Box::new(calling)));
                 self.all.insert(id, call);
                 self.settle(core, id);

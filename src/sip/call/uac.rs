@@ -40,9 +40,9 @@ impl Calling {
     pub(super) fn start(core: &mut Core, now: Instant, owner: Owner, args: InviteArgs) -> Result<Self, CommandError> {
         let target = match args.via {
             Some(target) => target,
-            None => locate(&args.to, &core.clients, None)?,
+            None => locate(&args.to, &core.clients.ways, None)?,
         };
-        let contact = core.contact(target.into(), &args.presentation)?;
+        let contact = core.contact(target, &args.presentation)?;
         let mut from = NameAddr::new(args.from).with_tag(&core.dice.token());
         from.display = args.name;
         let mut request = Request::new(Method::Invite, args.to.clone());
@@ -197,7 +197,7 @@ pub(super) fn dismiss(core: &mut Core, now: Instant, invite: ClientId, response:
     let Ok(mut dialog) = Dialog::as_uac(flow, sent, response, contact) else {
         return;
     };
-    let Ok(target) = dialog.hop(&core.clients) else { return };
+    let Ok(target) = dialog.hop(&core.clients.ways) else { return };
     // A re-INVITE is answered late: its BYE has gone already.
     let inside = sent.headers.to().is_ok_and(|to| to.tag().is_some());
     let ack = dialog.ack(cseq.number);

@@ -6,11 +6,11 @@ use super::Dialog;
 use crate::sip::{
     endpoint::{Flow, Target, Transport},
     msg::{DEFAULT_PORT, Host, Uri},
-    transaction::{Clients, Unsendable},
+    transaction::{Unsendable, Ways},
 };
 
 /// The way to what a URI names. `local`: our listening address to be preferred.
-pub(crate) fn locate(uri: &Uri, clients: &Clients, local: Option<SocketAddr>) -> Result<Target, Unsendable> {
+pub(crate) fn locate(uri: &Uri, ways: &Ways, local: Option<SocketAddr>) -> Result<Target, Unsendable> {
     let uri = uri.as_sip().ok_or(Unsendable("cannot resolve: not a SIP URI"))?;
     if uri.secure {
         return Err(Unsendable("cannot resolve: no TLS"));
@@ -27,10 +27,8 @@ pub(crate) fn locate(uri: &Uri, clients: &Clients, local: Option<SocketAddr>) ->
         Host::Name(_) => return Err(Unsendable("cannot resolve: a name, not an address")),
     };
     let remote = SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT));
-    let listener = clients.listener(transport, remote, local);
-    let local = listener
-        .ok_or(Unsendable("we have no socket for its transport and address family"))?
-        .local;
+    let listener = ways.listener(transport, remote, local)?;
+    let local = listener.local;
     Ok(match transport {
         Transport::Udp => Target::Flow(Flow {
             transport,
@@ -47,11 +45,11 @@ impl Dialog {
     ///
     /// A peer that reaches us without a proxy is answered over its connection, and, where its Contact is an address other than the one that it
     /// sends from, where it sends from: behind a NAT nothing else gets through (the idea of RFC 5626, for peers that don't ask for it).
-    pub(crate) fn hop(&self, clients: &Clients) -> Result<Target, Unsendable> {
+    pub(crate) fn hop(&self, ways: &Ways) -> Result<Target, Unsendable> {
         if let Some(route) = self.routes.first() {
-            return locate(&route.uri, clients, Some(self.local_address));
+            return locate(&route.uri, ways, Some(self.local_address));
         }
-        let by_contact = locate(&self.target, clients, Some(self.local_address));
+        let by_contact = locate(&self.target, ways, Some(self.local_address));
         match (self.direct, by_contact) {
             (Some(flow), _) if flow.transport == Transport::Tcp => Ok(Target::Flow(flow)),
             (Some(flow), Ok(target)) if target.remote().ip() != flow.remote.ip() => Ok(Target::Flow(flow)),
@@ -66,9 +64,9 @@ mod tests {
     use super::*;
     use crate::sip::endpoint::Listener;
 
-    fn clients() -> Clients {
+    fn ways() -> Ways {
         let listen = |transport, address: &str| Listener::plain(transport, address.parse().expect("an address"));
-        Clients::new(vec![
+        Ways::new(vec![
             listen(Transport::Udp, "127.0.0.1:5060"),
             listen(Transport::Tcp, "127.0.0.1:5060"),
             listen(Transport::Udp, "[::1]:5060"),
@@ -78,7 +76,7 @@ mod tests {
     #[test]
     fn addresses_and_localhost_are_found_and_names_fail_clearly() {
         let find = |uri: &str| {
-            let target = locate(&Uri::parse(uri).expect("a URI"), &clients(), None);
+            let target = locate(&Uri::parse(uri).expect("a URI"), &ways(), None);
             target.map(|t| format!("{} {}", t.transport(), t.remote())).map_err(|e| e.0)
         };
         assert_eq!(find("sip:a@192.0.2.1"), Ok("udp 192.0.2.1:5060".to_owned()));

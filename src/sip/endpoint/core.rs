@@ -5,12 +5,12 @@ use std::{collections::VecDeque, time::Instant};
 use super::{
     EndpointConfig,
     event::{Body, CommandError, Event, Presentation},
-    flow::{Flow, Target, Transport},
+    flow::{Target, Transport},
 };
 use crate::sip::{
     dialog::{DialogNo, Dialogs},
-    msg::{Headers, Host, Method, Name, NameAddr, Request, Uri},
-    transaction::{ClientId, Clients, Dice, Outgoing, Owner, Reply, ServerId, Servers, Unsendable, Wire},
+    msg::{Headers, Method, Name, NameAddr, Request, Uri},
+    transaction::{ClientId, Clients, Dice, Outgoing, Owner, Reply, ServerId, Servers, Unsendable, Wire, host_of},
 };
 
 /// What calls and subscriptions work with.
@@ -76,7 +76,7 @@ impl Core {
         fill: impl FnOnce(&mut Request),
     ) -> Result<ClientId, Unsendable> {
         let dialog = self.dialogs.get_mut(dialog).ok_or(NO_DIALOG)?;
-        let target = dialog.hop(&self.clients)?;
+        let target = dialog.hop(&self.clients.ways)?;
         let mut request = dialog.request(method);
         fill(&mut request);
         self.send(now, owner, request, target)
@@ -85,18 +85,16 @@ impl Core {
     /// Acknowledges a 2xx to the INVITE of ours with this sequence number.
     pub(crate) fn acknowledge(&mut self, invite: ClientId, dialog: DialogNo, cseq: u32) -> Result<(), Unsendable> {
         let dialog = self.dialogs.get(dialog).ok_or(NO_DIALOG)?;
-        let target = dialog.hop(&self.clients)?;
+        let target = dialog.hop(&self.clients.ways)?;
         let ack = dialog.ack(cseq);
         self.clients.acknowledge(&mut self.wire, &mut self.dice, invite, ack, target)
     }
 
-    /// Our Contact for a peer that is reached over `transport` from `local`.
-    pub(crate) fn contact(&self, way: Way, presentation: &Presentation) -> Result<NameAddr, Unsendable> {
-        let listener = self.clients.listener(way.transport, way.remote, Some(way.local));
-        let listener = listener.ok_or(Unsendable("we have no socket for its transport and address family"))?;
-        let host = Host::parse(&listener.host).map_err(|_| Unsendable("our own advertised address can't be read"))?;
-        let mut uri = Uri::sip(presentation.user.as_deref(), host, Some(listener.port));
-        if way.transport == Transport::Tcp
+    /// Our Contact for a peer that is reached this way.
+    pub(crate) fn contact(&self, way: Target, presentation: &Presentation) -> Result<NameAddr, Unsendable> {
+        let listener = self.clients.ways.listener(way.transport(), way.remote(), Some(way.local()))?;
+        let mut uri = Uri::sip(presentation.user.as_deref(), host_of(listener)?, Some(listener.port));
+        if way.transport() == Transport::Tcp
             && let Some(sip) = uri.as_sip_mut()
         {
             sip.params.set("transport", Some(Transport::Tcp.as_param()));
@@ -109,7 +107,7 @@ impl Core {
     }
 
     /// Changes what our Contact in a dialog says; a user that isn't named stays.
-    pub(crate) fn present(&mut self, way: Way, dialog: DialogNo, presentation: Presentation) -> Result<(), Unsendable> {
+    pub(crate) fn present(&mut self, way: Target, dialog: DialogNo, presentation: Presentation) -> Result<(), Unsendable> {
         let known = self
             .dialogs
             .get(dialog)
@@ -144,33 +142,6 @@ impl Core {
         headers.push(Name::Accept, self.config.accept.join(", "));
         if !self.config.packages.is_empty() {
             headers.push(Name::AllowEvents, self.config.packages.join(", "));
-        }
-    }
-}
-
-/// The way to a peer, as far as our Contact depends on it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Way {
-    transport: Transport,
-    local: std::net::SocketAddr,
-    remote: std::net::SocketAddr,
-}
-
-impl From<Flow> for Way {
-    fn from(flow: Flow) -> Self {
-        Self {
-            transport: flow.transport,
-            local: flow.local,
-            remote: flow.remote,
-        }
-    }
-}
-
-impl From<Target> for Way {
-    fn from(target: Target) -> Self {
-        match target {
-            Target::Flow(flow) => flow.into(),
-            Target::Connect { transport, local, remote } => Self { transport, local, remote },
         }
     }
 }

@@ -87,6 +87,14 @@ impl Target {
         }
     }
 
+    /// Our listening address that it belongs to.
+    pub fn local(&self) -> SocketAddr {
+        match self {
+            Self::Flow(flow) => flow.local,
+            Self::Connect { local, .. } => *local,
+        }
+    }
+
     /// How bytes travel there.
     pub fn transport(&self) -> Transport {
         match self {

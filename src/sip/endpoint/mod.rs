@@ -13,7 +13,7 @@ mod intake;
 
 use std::time::Instant;
 
-pub(crate) use self::core::{Core, Way, body_of, reason_of};
+pub(crate) use self::core::{Core, body_of, reason_of};
 pub use self::{
     config::{EndpointConfig, Limits, Listener},
     counters::Counters,
@@ -171,7 +171,7 @@ impl Endpoint {
         let reply = match answer {
             OptionsAnswer::Capabilities(presentation) => {
                 let target = self.core.servers.target(server).ok_or(CommandError::Gone)?;
-                let contact = self.core.contact(target.into(), &presentation)?;
+                let contact = self.core.contact(target, &presentation)?;
                 let mut reply = Reply::new(200).with(super::msg::Name::Contact, contact);
                 self.core.add_capabilities(&mut reply.headers);
                 reply

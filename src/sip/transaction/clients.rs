@@ -1,10 +1,6 @@
 //! All client transactions: requests of ours that peers answer.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
 use super::{
     ClientId, Owner, Wire,
@@ -13,26 +9,15 @@ use super::{
     dice::Dice,
     key::MAGIC,
     timer::Deadlines,
+    ways::{Chosen, Unsendable, Ways},
 };
 use crate::sip::{
     endpoint::{Flow, Listener, Target, Transport},
-    msg::{CSeq, Headers, Host, Method, Name, Request, Response, Via},
+    msg::{CSeq, Method, Name, Request, Response},
 };
 
-/// Longer requests go by TCP (rule R42, RFC 3261 section 18.1.1).
-const MAX_DATAGRAM: usize = 1_300;
-/// The longest datagram that we send at all: beyond it lies what IPv4 can carry (65,507).
-const MAX_FRAGMENTED: usize = 61_440;
 /// Branches of one forked INVITE whose 2xx we acknowledge: more are an attack.
 const MAX_FORKS: usize = 8;
-/// Addresses of which we remember that they don't take TCP, and for how long (rule R42).
-const MAX_WITHOUT_TCP: usize = 4_096;
-const WITHOUT_TCP_FOR: Duration = Duration::from_secs(3_600);
-
-/// Why a request could not even be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unsendable(pub(crate) &'static str);
-
 /// Why no response came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -155,32 +140,23 @@ impl Client {
 /// All client transactions.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    listeners: Vec<Listener>,
+    /// Which way requests go.
+    pub(crate) ways: Ways,
     next: u64,
     all: BTreeMap<ClientId, Client>,
     by_key: BTreeMap<(String, String), ClientId>,
     deadlines: Deadlines<ClientId>,
-    without_tcp: BTreeMap<SocketAddr, Instant>,
 }
 
 impl Clients {
     pub(crate) fn new(listeners: Vec<Listener>) -> Self {
         Self {
-            listeners,
+            ways: Ways::new(listeners),
             next: 0,
             all: BTreeMap::new(),
             by_key: BTreeMap::new(),
             deadlines: Deadlines::default(),
-            without_tcp: BTreeMap::new(),
         }
-    }
-
-    /// Our listener for a transport that fits an address; the one at `preferred` if it does.
-    pub(crate) fn listener(&self, transport: Transport, remote: SocketAddr, preferred: Option<SocketAddr>) -> Option<&Listener> {
-        let fits = |l: &&Listener| l.transport == transport && l.local.is_ipv4() == remote.is_ipv4();
-        let mut fitting = self.listeners.iter().filter(fits);
-        let first = fitting.clone().next();
-        fitting.find(|l| Some(l.local) == preferred).or(first)
     }
 
     /// Sends a request that has all headers but `Via`.
@@ -190,9 +166,10 @@ impl Clients {
             mut request,
             target,
         } = outgoing;
+        let asked = target.transport();
         let branch = format!("{MAGIC}{}", dice.token());
-        self.set_via(&mut request.headers, target, &branch)?;
-        let (target, fallback) = self.size_up(now, wire, &mut request, target, &branch)?;
+        let Chosen { target, fallback } = self.ways.choose(now, &mut request, target, &branch)?;
+        wire.counters.moved_to_tcp += u64::from(target.transport() != asked);
         let reliable = target.transport().is_reliable();
         let machine = if request.method == Method::Invite {
             Machine::Invite(ClientInvite::new(now, reliable))
@@ -252,7 +229,7 @@ impl Clients {
         target: Target,
     ) -> Result<(), Unsendable> {
         let branch = format!("{MAGIC}{}", dice.token());
-        self.set_via(&mut request.headers, target, &branch)?;
+        self.ways.name(&mut request.headers, target, &branch)?;
         let to_tag = request.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         let ack = Ack {
             to_tag,
@@ -344,7 +321,7 @@ impl Clients {
     /// Nobody listens there: back to UDP where that is possible (rule R42).
     pub(crate) fn handle_unreachable(&mut self, now: Instant, wire: &mut Wire, target: Target) -> Vec<Report> {
         if target.transport() == Transport::Tcp {
-            self.remember_without_tcp(now, target.remote());
+            self.ways.remember_without_tcp(now, target.remote());
         }
         let hit: Vec<ClientId> = self
             .all
@@ -363,7 +340,7 @@ impl Clients {
         let mut headers = std::mem::take(&mut client.request.headers);
         headers.remove(Name::Via);
         let branch = client.key.0.clone();
-        let named = self.set_via(&mut headers, fallback, &branch).is_ok();
+        let named = self.ways.name(&mut headers, fallback, &branch).is_ok();
         let Some(client) = self.all.get_mut(&id).filter(|_| named) else {
             return false;
         };
@@ -431,64 +408,6 @@ impl Clients {
         self.all.len()
     }
 
-    /// Names us in a topmost `Via` for this target.
-    fn set_via(&self, headers: &mut Headers, target: Target, branch: &str) -> Result<(), Unsendable> {
-        let (transport, local) = match target {
-            Target::Flow(flow) => (flow.transport, flow.local),
-            Target::Connect { transport, local, .. } => (transport, local),
-        };
-        let listener = self.listener(transport, target.remote(), Some(local)).ok_or(NO_LISTENER)?;
-        let host = Host::parse(&listener.host).map_err(|_| Unsendable("our own advertised address can't be read"))?;
-        headers.insert_front(Name::Via, Via::new(transport.as_via(), host, Some(listener.port), branch));
-        Ok(())
-    }
-
-    /// Moves a request that is too long for a datagram to TCP, where that isn't known to fail (rule R42).
-    fn size_up(
-        &self,
-        now: Instant,
-        wire: &mut Wire,
-        request: &mut Request,
-        target: Target,
-        branch: &str,
-    ) -> Result<(Target, Option<Target>), Unsendable> {
-        if target.transport() != Transport::Udp {
-            return Ok((target, None));
-        }
-        let length = request.to_bytes().len();
-        if length <= MAX_DATAGRAM {
-            return Ok((target, None));
-        }
-        let remote = target.remote();
-        let refused = self.without_tcp.get(&remote).is_some_and(|until| *until > now);
-        let local = self.listener(Transport::Tcp, remote, None).map(|l| l.local).filter(|_| !refused);
-        let fallback = (length <= MAX_FRAGMENTED).then_some(target);
-        match (local, fallback) {
-            (Some(local), fallback) => {
-                let connect = Target::Connect {
-                    transport: Transport::Tcp,
-                    local,
-                    remote,
-                };
-                request.headers.remove(Name::Via);
-                self.set_via(&mut request.headers, connect, branch)?;
-                wire.counters.moved_to_tcp += 1;
-                Ok((connect, fallback))
-            }
-            (None, Some(_)) => Ok((target, None)),
-            (None, None) => Err(Unsendable("too long for a datagram, and the peer takes no TCP")),
-        }
-    }
-
-    fn remember_without_tcp(&mut self, now: Instant, remote: SocketAddr) {
-        if self.without_tcp.len() >= MAX_WITHOUT_TCP {
-            self.without_tcp.retain(|_, until| *until > now);
-        }
-        if self.without_tcp.len() < MAX_WITHOUT_TCP {
-            self.without_tcp.insert(remote, now + WITHOUT_TCP_FOR);
-        }
-    }
-
     /// Notes the next deadline, or forgets what is over.
     fn settle(&mut self, id: ClientId) {
         let next = self.all.get(&id).and_then(Client::poll_timeout);
@@ -511,5 +430,3 @@ pub(crate) struct Outgoing {
     /// Where it goes.
     pub(crate) target: Target,
 }
-
-const NO_LISTENER: Unsendable = Unsendable("we have no socket for its transport and address family");

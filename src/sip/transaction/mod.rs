@@ -12,14 +12,16 @@ mod server_other;
 mod servers;
 mod sources;
 pub(crate) mod timer;
+mod ways;
 
 use std::collections::VecDeque;
 
-pub(crate) use clients::{Clients, Failure, Outgoing, Report, Unsendable};
+pub(crate) use clients::{Clients, Failure, Outgoing, Report};
 pub(crate) use dice::Dice;
 pub(crate) use key::{Seen, note_source};
 pub(crate) use servers::{Known, Reply, Servers};
 pub(crate) use sources::{Kind, Sources};
+pub(crate) use ways::{Unsendable, Ways, host_of};
 
 use super::endpoint::{Counters, Limits, Target, Transmit};
 use crate::model::{CallId, SubscriptionId};

@@ -10,6 +10,8 @@ pub(crate) mod server;
 pub(crate) mod sipp;
 pub(crate) mod sound;
 
+use std::{path::Path, process::Command};
+
 use cusax::app::prosody::{Prosody, Setup};
 
 pub(crate) use chat::Chat;
@@ -18,9 +20,31 @@ pub(crate) use gate::Gate;
 pub(crate) use phone::{Phone, PhoneSetup};
 pub(crate) use script::Script;
 pub(crate) use server::Server;
-pub(crate) use sipp::{Line, Sipp};
+pub(crate) use sipp::{Line, Message, Sipp};
 
 /// Starts a Prosody for `localhost` with these users; each one's password is their name.
 pub(crate) fn prosody(folder: &Folder, users: &[&str]) -> Prosody {
     Prosody::start(Setup::localhost(users), &folder.join("prosody")).expect("prosody starts")
+}
+
+/// Holds conference documents (RFC 4575) against the schema, if `CUSAX_SPECS` says where that is.
+pub(crate) fn validate_documents(folder: &Folder, documents: &[String]) {
+    assert!(!documents.is_empty(), "no document to look at");
+    let Some(specs) = std::env::var_os("CUSAX_SPECS") else {
+        eprintln!(
+            "CUSAX_SPECS is not set: {} documents are not held against the schema",
+            documents.len()
+        );
+        return;
+    };
+    let schema = Path::new(&specs).join("schema/conference-info.xsd");
+    let mut xmllint = Command::new("xmllint");
+    xmllint.args(["--nonet", "--noout", "--schema"]).arg(schema);
+    for (number, document) in documents.iter().enumerate() {
+        let file = folder.join(format!("notify-{number}.xml"));
+        std::fs::write(&file, document).expect("writable");
+        xmllint.arg(file);
+    }
+    let done = xmllint.output().expect("./check installs xmllint");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -14,17 +14,18 @@ use cusax::app::child::{self, Supervised};
 use serde_json::{Value, json};
 
 use super::{
+    Server,
     events::{Events, LIMIT, Seen},
+    server::DOMAIN,
     sound::{self, Recording},
 };
 
 /// How a phone is set up.
 #[derive(Debug, Clone)]
 pub(crate) struct PhoneSetup {
-    /// Its user name; with a password also the digest user.
     pub(crate) user: String,
-    /// Answers digest challenges.
-    pub(crate) password: Option<String>,
+    /// Signs in here, with its user name as password; else it is a stranger to every server.
+    pub(crate) account: Option<SocketAddr>,
     /// `udp` or `tcp`.
     pub(crate) transport: &'static str,
     /// As baresip calls it: `PCMU/8000/1`, `PCMA/8000/1`, `opus/48000/2`.
@@ -34,14 +35,22 @@ pub(crate) struct PhoneSetup {
 }
 
 impl PhoneSetup {
-    /// A PCMU phone over UDP without a password, that sends a tone.
+    /// A PCMU phone over UDP without an account, that sends a tone.
     pub(crate) fn new(user: &str, tone: u32) -> Self {
         Self {
             user: user.into(),
-            password: None,
+            account: None,
             transport: "udp",
             codec: "PCMU/8000/1",
             tone,
+        }
+    }
+
+    /// The same for a user whom the server knows.
+    pub(crate) fn of_account(user: &str, tone: u32, server: &Server) -> Self {
+        Self {
+            account: Some(server.udp()),
+            ..Self::new(user, tone)
         }
     }
 }
@@ -208,14 +217,19 @@ fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
 
 fn account(setup: &PhoneSetup, address: SocketAddr) -> String {
     let PhoneSetup {
-        user, transport, codec, ..
+        user,
+        transport,
+        codec,
+        account,
+        ..
     } = setup;
-    let password = setup
-        .password
-        .as_ref()
-        .map(|p| format!(";auth_user={user};auth_pass={p}"))
-        .unwrap_or_default();
-    format!("<sip:{user}@{address};transport={transport}>;regint=0;answermode=auto;audio_codecs={codec}{password}\n")
+    let aor = match account {
+        Some(server) => format!(
+            "<sip:{user}@{DOMAIN};transport={transport}>;outbound=\"sip:{server};transport={transport}\";auth_user={user};auth_pass={user}"
+        ),
+        None => format!("<sip:{user}@{address};transport={transport}>"),
+    };
+    format!("{aor};regint=0;answermode=auto;audio_codecs={codec}\n")
 }
 
 /// Takes one `length:json,` off the front, if it is whole.

@@ -25,13 +25,16 @@ a=fmtp:101 0-15
 ";
 
 /// The parts in which requests differ.
+#[derive(Default)]
 struct Request<'a> {
     method: &'a str,
     cseq: u32,
     /// Inside the dialog: to its target, along its route, with its tag.
     inside: bool,
-    /// Of the Via: a fresh one, or that of an earlier message.
-    branch: &'a str,
+    /// Of the transaction that the INVITE of this `CSeq` began: its CANCEL, and the ACK to its failure (RFC 3261 sections 9.1 and 17.1.1.3).
+    of_invite: bool,
+    /// Not repeated when no answer comes.
+    once: bool,
     /// Header lines.
     extra: &'a str,
     /// Direction of the offered audio, if there is an offer.
@@ -48,59 +51,50 @@ impl Script {
         }
     }
 
-    /// Calls the room, answers a challenge if there is one, and acknowledges.
+    /// Calls the room and acknowledges.
     pub(crate) fn call(self) -> Self {
-        self.call_with("[branch]")
+        self.call_without_ack().ack()
     }
 
-    /// Calls, and leaves the answer unacknowledged; the request is sent twice, as a network may do it.
-    pub(crate) fn call_twice_without_ack(mut self) -> Self {
-        self = self.invite("[branch]", "");
-        let cseq = self.cseq;
-        self.cseq -= 1;
-        self = self.invite("[branch-1]", "");
-        assert_eq!(self.cseq, cseq, "the same request again");
-        self.maybe(100).maybe(180).expect_dialog(200)
+    /// Calls the room and leaves its answer unacknowledged. SIPp answers a repeated message by repeating its own last one.
+    pub(crate) fn call_without_ack(self) -> Self {
+        let mut this = self.invite(false).maybe(100).maybe(180);
+        this.line("<recv response=\"200\" rrs=\"true\"/>");
+        this
     }
 
-    fn call_with(mut self, branch: &str) -> Self {
-        let [challenged, answered] = [self.label(), self.label()];
-        self = self.invite(branch, "").maybe(100).maybe(180);
+    /// Calls, and is refused so.
+    pub(crate) fn refused(self, status: u16) -> Self {
+        self.invite(false).maybe(100).maybe(180).expect(status).ack_failure()
+    }
+
+    /// Calls, and takes it back before anything was answered; whichever of the two wins, nothing is left over.
+    pub(crate) fn call_and_cancel(mut self) -> Self {
+        let [failed, answered, end] = [self.label(), self.label(), self.label()];
+        // SIPp goes on after a request that it would repeat only when that was answered.
+        self = self.invite(true).pause(300);
+        let cseq = self.invite;
+        self.send(&Request {
+            method: "CANCEL",
+            cseq,
+            of_invite: true,
+            ..Request::default()
+        });
+        self = self.maybe(100).maybe(180);
+        self.line(&format!("<recv response=\"487\" optional=\"true\" next=\"{failed}\"/>"));
+        let invite = "<ereg regexp=\"INVITE\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"seen\"/>";
         self.line(&format!(
-            "<recv response=\"401\" auth=\"true\" optional=\"true\" next=\"{challenged}\"/>"
+            "<recv response=\"200\" rrs=\"true\" next=\"{answered}\" test=\"seen\"><action>{invite}</action></recv>"
         ));
-        self.line(&format!("<recv response=\"200\" rrs=\"true\" next=\"{answered}\"/>"));
-        self.line(&format!("<label id=\"{challenged}\"/>"));
-        // The ACK to a failure belongs to its transaction (RFC 3261 section 17.1.1.3).
-        let refused = self.invite;
-        self.send(&Request {
-            method: "ACK",
-            cseq: refused,
-            inside: false,
-            branch: "[branch-1]",
-            extra: "",
-            offer: None,
-        });
-        self = self
-            .invite("[branch]", "[authentication]\n")
-            .maybe(100)
-            .maybe(180)
-            .expect_dialog(200);
+        // That 200 was the CANCEL's; the INVITE was in time to be cancelled.
+        self = self.expect(487).ack_failure();
+        self.line(&format!("<nop next=\"{end}\"/>"));
+        self.line(&format!("<label id=\"{failed}\"/>"));
+        self = self.ack_failure().expect(200);
+        self.line(&format!("<nop next=\"{end}\"/>"));
         self.line(&format!("<label id=\"{answered}\"/>"));
-        self.ack()
-    }
-
-    fn invite(mut self, branch: &str, extra: &str) -> Self {
-        self.cseq += 1;
-        self.invite = self.cseq;
-        self.send(&Request {
-            method: "INVITE",
-            cseq: self.cseq,
-            inside: false,
-            branch,
-            extra,
-            offer: Some("sendrecv"),
-        });
+        self = self.ack().expect(200).bye();
+        self.line(&format!("<label id=\"{end}\"/>"));
         self
     }
 
@@ -112,14 +106,12 @@ impl Script {
             method: "INVITE",
             cseq: self.cseq,
             inside: true,
-            branch: "[branch]",
-            extra: "",
             offer: Some(direction),
+            ..Request::default()
         });
         self = self.maybe(100);
-        self.line(&format!(
-            "<recv response=\"200\"><action><ereg regexp=\"a={answered}\" search_in=\"body\" check_it=\"true\" assign_to=\"seen\"/></action></recv>"
-        ));
+        let check = format!("<ereg regexp=\"a={answered}\" search_in=\"body\" check_it=\"true\" assign_to=\"seen\"/>");
+        self.line(&format!("<recv response=\"200\"><action>{check}</action></recv>"));
         self.ack()
     }
 
@@ -130,48 +122,9 @@ impl Script {
             method: "ACK",
             cseq,
             inside: true,
-            branch: "[branch]",
-            extra: "",
-            offer: None,
+            ..Request::default()
         });
         self
-    }
-
-    /// Calls and takes it back at once; whichever of the two wins, nothing is left over.
-    pub(crate) fn call_and_cancel(mut self) -> Self {
-        let [crossed, cancelled, end] = [self.label(), self.label(), self.label()];
-        self = self.invite("[branch]", "");
-        let cseq = self.invite;
-        self.send(&Request {
-            method: "CANCEL",
-            cseq,
-            inside: false,
-            branch: "[branch-1]",
-            extra: "",
-            offer: None,
-        });
-        self = self.maybe(100).maybe(180);
-        self.line(&format!("<recv response=\"487\" optional=\"true\" next=\"{cancelled}\"/>"));
-        self.line("<recv response=\"200\" rrs=\"true\"><action><ereg regexp=\"INVITE\" search_in=\"hdr\" header=\"CSeq:\" assign_to=\"seen\"/></action></recv>");
-        self.line(&format!("<nop next=\"{crossed}\" test=\"seen\"/>"));
-        // 200 was for the CANCEL: the INVITE's own answer follows.
-        self.line(&format!("<recv response=\"487\" optional=\"true\" next=\"{cancelled}\"/>"));
-        self = self.expect_dialog(200);
-        self.line(&format!("<label id=\"{crossed}\"/>"));
-        self = self.ack().bye();
-        self.line(&format!("<nop next=\"{end}\"/>"));
-        self.line(&format!("<label id=\"{cancelled}\"/>"));
-        // Two messages back: the INVITE's branch, which the CANCEL repeated.
-        self.send(&Request {
-            method: "ACK",
-            cseq,
-            inside: false,
-            branch: "[branch-1]",
-            extra: "",
-            offer: None,
-        });
-        self.line(&format!("<label id=\"{end}\"/>"));
-        self.pause(500)
     }
 
     /// Ends the call.
@@ -181,14 +134,12 @@ impl Script {
             method: "BYE",
             cseq: self.cseq,
             inside: true,
-            branch: "[branch]",
-            extra: "",
-            offer: None,
+            ..Request::default()
         });
-        self.maybe(100).expect(200)
+        self.expect(200)
     }
 
-    /// Watches the room's state (RFC 4575) until told nothing new for `quiet_ms`, then unsubscribes. With credentials.
+    /// Watches the room's state (RFC 4575) from within the call until told nothing new for `quiet_ms`, then unsubscribes.
     pub(crate) fn watch(mut self, quiet_ms: u32) -> Self {
         let [again, quiet] = [self.label(), self.label()];
         self = self.subscribe(600);
@@ -197,51 +148,43 @@ impl Script {
         self = self.answer();
         self.line(&format!("<nop next=\"{again}\"/>"));
         self.line(&format!("<label id=\"{quiet}\"/>"));
+        self.subscribe(0).take("NOTIFY")
+    }
+
+    fn subscribe(mut self, expires: u32) -> Self {
+        let extra = format!("Event: conference\nAccept: application/conference-info+xml\nExpires: {expires}\n");
         self.cseq += 1;
-        let extra = subscription(0);
         self.send(&Request {
             method: "SUBSCRIBE",
             cseq: self.cseq,
             inside: true,
-            branch: "[branch]",
             extra: &extra,
-            offer: None,
+            ..Request::default()
         });
-        self = self.expect(200);
-        self.line("<recv request=\"NOTIFY\"/>");
-        self.answer()
+        self.expect(200)
     }
 
-    /// Subscribes outside any dialog, answers the challenge, and takes the 200.
-    fn subscribe(mut self, expires: u32) -> Self {
-        let [challenged, answered] = [self.label(), self.label()];
+    fn invite(mut self, once: bool) -> Self {
         self.cseq += 1;
-        let extra = subscription(expires);
+        self.invite = self.cseq;
         self.send(&Request {
-            method: "SUBSCRIBE",
+            method: "INVITE",
             cseq: self.cseq,
-            inside: false,
-            branch: "[branch]",
-            extra: &extra,
-            offer: None,
+            once,
+            offer: Some("sendrecv"),
+            ..Request::default()
         });
-        self.line(&format!(
-            "<recv response=\"401\" auth=\"true\" optional=\"true\" next=\"{challenged}\"/>"
-        ));
-        self.line(&format!("<recv response=\"200\" rrs=\"true\" next=\"{answered}\"/>"));
-        self.line(&format!("<label id=\"{challenged}\"/>"));
-        self.cseq += 1;
-        let extra = format!("{extra}[authentication]\n");
+        self
+    }
+
+    fn ack_failure(mut self) -> Self {
+        let cseq = self.invite;
         self.send(&Request {
-            method: "SUBSCRIBE",
-            cseq: self.cseq,
-            inside: false,
-            branch: "[branch]",
-            extra: &extra,
-            offer: None,
+            method: "ACK",
+            cseq,
+            of_invite: true,
+            ..Request::default()
         });
-        self = self.expect_dialog(200);
-        self.line(&format!("<label id=\"{answered}\"/>"));
         self
     }
 
@@ -251,10 +194,8 @@ impl Script {
         self.send(&Request {
             method,
             cseq: self.cseq,
-            inside: false,
-            branch: "[branch]",
             extra,
-            offer: None,
+            ..Request::default()
         });
         self
     }
@@ -297,11 +238,6 @@ impl Script {
         )
     }
 
-    fn expect_dialog(mut self, status: u16) -> Self {
-        self.line(&format!("<recv response=\"{status}\" rrs=\"true\"/>"));
-        self
-    }
-
     fn answer(mut self) -> Self {
         let copied = "[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]\n";
         self.message(
@@ -326,19 +262,17 @@ impl Script {
             method,
             cseq,
             inside,
-            branch,
+            of_invite,
+            once,
             extra,
             offer,
         } = request;
-        let (target, tag, routes) = if *inside {
-            ("[next_url]", "[peer_tag_param]", "[routes]\n")
-        } else {
-            (ROOM, "", "")
-        };
-        // The ACK to a failure has the failure's tag.
-        let tag = if *method == "ACK" { "[peer_tag_param]" } else { tag };
+        let (target, routes) = if *inside { ("[next_url]", "[routes]\n") } else { (ROOM, "") };
+        let tag = if *inside || *method == "ACK" { "[peer_tag_param]" } else { "" };
+        let transaction = if *of_invite { "INVITE" } else { method };
         let mut text = format!(
-            "{method} {target} SIP/2.0\nVia: SIP/2.0/[transport] [local_ip]:[local_port];branch={branch}\n\
+            "{method} {target} SIP/2.0\n\
+             Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=z9hG4bK-[pid]-[call_number]-{cseq}-{transaction}\n\
              From: \"[user]\" <sip:[user]@[domain]>;tag=[pid]-[call_number]\nTo: <{ROOM}>{tag}\nCall-ID: [call_id]\nCSeq: {cseq} {method}\n\
              Contact: <sip:[user]@[local_ip]:[local_port];transport=[transport]>\n{routes}Max-Forwards: 70\nUser-Agent: sipp\n{extra}"
         );
@@ -348,13 +282,7 @@ impl Script {
             }
             None => text.push_str("Content-Length: 0\n\n"),
         }
-        // ACK has no answer; a request sent twice repeats itself.
-        let resend = if *method == "ACK" || (*method == "INVITE" && *branch != "[branch]") {
-            ""
-        } else {
-            " retrans=\"500\""
-        };
-        self.message(&text, resend);
+        self.message(&text, if *once || *method == "ACK" { "" } else { " retrans=\"500\"" });
     }
 
     fn message(&mut self, text: &str, attributes: &str) {
@@ -363,7 +291,3 @@ impl Script {
 }
 
 const ROOM: &str = "sip:[service]@[domain]";
-
-fn subscription(expires: u32) -> String {
-    format!("Event: conference\nAccept: application/conference-info+xml\nExpires: {expires}\n")
-}

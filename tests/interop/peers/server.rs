@@ -135,7 +135,12 @@ impl Server {
         self.child.id()
     }
 
-    /// How a phone dials the room.
+    /// Where it takes calls by UDP.
+    pub(crate) fn udp(&self) -> SocketAddr {
+        self.udp
+    }
+
+    /// How a phone dials a room.
     pub(crate) fn room_uri(&self, room: &str, transport: &str) -> String {
         let address = if transport == "tcp" { self.tcp } else { self.udp };
         format!("sip:{room}@{address};transport={transport}")
@@ -190,6 +195,11 @@ impl Server {
         asked.elapsed()
     }
 
+    /// Sends it a signal by name, without waiting for what it does.
+    pub(crate) fn signal(&mut self, signal: &str) {
+        self.child.signal(signal);
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.child.kill();
@@ -204,11 +214,6 @@ impl Server {
 }
 
 impl Server {
-    /// Sends it a signal by name, without waiting for what it does.
-    pub(crate) fn signal(&mut self, name: &str) {
-        self.child.signal(name);
-    }
-
     /// Waits for its end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         self.child.wait(LIMIT).expect("it ends in time")
