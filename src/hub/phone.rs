@@ -100,7 +100,7 @@ impl PhoneTask {
                 }
             }
             self.drain().await;
-            if closed.is_some() && self.front.calls() == 0 {
+            if closed.is_some() && self.front.is_idle() {
                 break;
             }
         }

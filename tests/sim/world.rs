@@ -599,6 +599,20 @@ impl World {
         );
     }
 
+    /// Sends a message of the test's own as a phone's; its answer is in what the phone received.
+    pub(crate) fn raw(&mut self, phone: &str, text: &str) {
+        let local = self.phones[phone].address;
+        let target = Target::Flow(Flow {
+            transport: Transport::Udp,
+            local,
+            remote: SERVER,
+            connection: None,
+        });
+        let bytes = text.replace("{at}", &local.to_string()).into_bytes();
+        self.send(local, Transmit { target, bytes });
+        self.run_for(Duration::from_millis(20));
+    }
+
     /// Takes what belongs to a phone's watching: NOTIFY is written down and answered.
     fn watched(&mut self, name: &str, inbound: &Inbound) -> bool {
         let Inbound::Datagram { bytes, flow } = inbound else { return false };

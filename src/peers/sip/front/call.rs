@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rand::Rng;
 
-use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, MediaOrder, MediaPlane, Now, RoomName};
+use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
 use crate::sip::msg::Request;
@@ -26,6 +26,8 @@ pub(super) struct Call {
     /// Our answer, or our offer if theirs is to come with the ACK.
     description: String,
     state: State,
+    /// Our 200 brings our offer: their ACK has to bring the answer.
+    awaits_answer: bool,
     held: bool,
     listens_only: bool,
 }
@@ -129,6 +131,7 @@ impl SipFront {
                 negotiation,
                 description,
                 state: State::Asked,
+                awaits_answer: offer.is_none(),
                 held: false,
                 listens_only: false,
             },
@@ -190,6 +193,13 @@ impl SipFront {
     }
 
     pub(super) fn confirmed(&mut self, now: Now, call: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane) {
+        let awaits_answer = self
+            .calls
+            .get_mut(&call)
+            .is_some_and(|call| std::mem::take(&mut call.awaits_answer));
+        if awaits_answer && answer.is_none() {
+            return self.give_up(now, call, Unacceptable::Mismatch);
+        }
         self.read_answer(now, call, answer, plane);
         if let Some(call) = self.calls.get(&call) {
             self.to_rooms.push_back((call.room.clone(), ToRoom::Confirmed(call.leg)));
@@ -206,18 +216,24 @@ impl SipFront {
         };
         match call.negotiation.read_answer(&answer.bytes, call.flow.remote.ip()) {
             Ok(media) => self.configure(id, media, plane),
-            Err(why) => {
-                self.counters.not_acceptable += 1;
-                let _ = self.endpoint.hang_up(
-                    now.at,
-                    id,
-                    Some(Reason {
-                        cause: why.status(),
-                        text: why.to_string(),
-                    }),
-                );
-            }
+            Err(why) => self.give_up(now, id, why),
         }
+    }
+
+    /// Ends a call whose media can't be agreed. The room, which has let it in, hears of it from here alone.
+    fn give_up(&mut self, now: Now, id: CallId, why: Unacceptable) {
+        let Some(call) = self.calls.get(&id) else { return };
+        self.counters.not_acceptable += 1;
+        self.to_rooms
+            .push_back((call.room.clone(), ToRoom::Gone(call.leg, LegCause::Failed)));
+        if let Some(record) = self.records.get_mut(&call.leg) {
+            record.ended(now, why.to_string());
+        }
+        let reason = Reason {
+            cause: why.status(),
+            text: why.to_string(),
+        };
+        let _ = self.endpoint.hang_up(now.at, id, Some(reason));
     }
 
     pub(super) fn reoffer(&mut self, now: Now, id: CallId, offer: Option<Body>, plane: &mut dyn MediaPlane) {
@@ -250,6 +266,7 @@ impl SipFront {
         if let Some(record) = self.records.get_mut(&call.leg) {
             record.ended(now, words.to_owned());
         }
+        self.finish(call.leg);
         self.bound_records();
         match cause {
             // The room knows, or never took the call in.
@@ -290,6 +307,24 @@ impl SipFront {
     fn by_leg(&mut self, leg: LegId) -> Option<(CallId, &mut Call)> {
         let id = *self.legs.get(&leg)?;
         Some((id, self.calls.get_mut(&id)?))
+    }
+
+    /// The media of a call is closed.
+    pub(super) fn media_closed(&mut self, leg: LegId, stats: LegStats) {
+        if let Some(record) = self.records.get_mut(&leg) {
+            record.stats = Some(stats);
+        }
+        // By the room's order, and then it doesn't know the leg any more; or for a failure over there, which it hears of from here alone.
+        self.tell_room_of(leg, ToRoom::Gone(leg, LegCause::Failed));
+        self.finish(leg);
+    }
+
+    /// A call is over when its dialog and its media are.
+    fn finish(&mut self, leg: LegId) {
+        let counted = self.records.get(&leg).is_some_and(|record| record.stats.is_some());
+        if counted && !self.legs.contains_key(&leg) {
+            self.finished.extend(self.records.remove(&leg));
+        }
     }
 
     /// Legs whose last numbers never came must not pile up.

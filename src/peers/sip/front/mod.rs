@@ -159,12 +159,7 @@ impl SipFront {
             MediaReport::Quiet(leg, seconds) => self.tell_room_of(leg, ToRoom::Quiet(leg, seconds)),
             MediaReport::Resumed(leg) => self.tell_room_of(leg, ToRoom::Quiet(leg, 0)),
             MediaReport::RoomFailed(room) => self.to_rooms.push_back((room, ToRoom::MediaFailed)),
-            MediaReport::Closed(leg, stats) => {
-                if let Some(mut record) = self.records.remove(&leg) {
-                    record.stats = Some(*stats);
-                    self.finished.push_back(record);
-                }
-            }
+            MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
             // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
             MediaReport::Digit(..) | MediaReport::Applied(_) => {}
         }
@@ -174,6 +169,11 @@ impl SipFront {
     /// No new calls from now on: 503 with Retry-After.
     pub fn close(&mut self) {
         self.closing = true;
+    }
+
+    /// No call is left, and of none that was is the last line still to be written (rule R80).
+    pub fn is_idle(&self) -> bool {
+        self.calls.is_empty() && self.records.is_empty()
     }
 
     /// Calls that are still known to the endpoint.

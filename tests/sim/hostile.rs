@@ -1,0 +1,139 @@
+//! What a phone that means ill, or knows no better, can't do.
+
+use std::time::Duration;
+
+use cusax::model::{MediaReport, RoomName};
+
+use super::world::{CONF, World};
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 6060 RTP/AVP 0\r\na=sendrecv\r\n";
+
+/// A request of a scripted phone: INVITE and ACK outside of our own endpoint's rules.
+fn request(method: &str, cseq: u32, to_tag: &str, headers: &str, body: &str) -> String {
+    let to_tag = if to_tag.is_empty() {
+        String::new()
+    } else {
+        format!(";tag={to_tag}")
+    };
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+    format!(
+        "{method} sip:blue@{CONF} SIP/2.0\r\nVia: SIP/2.0/UDP {{at}};branch=z9hG4bKraw{cseq}{method}\r\nMax-Forwards: 70\r\nFrom: <sip:raw@elsewhere.example>;tag=raw\r\n\
+         To: <sip:blue@{CONF}>{to_tag}\r\nCall-ID: watch-raw\r\nCSeq: {cseq} {method}\r\nContact: <sip:raw@{{at}}>\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The tag in the last response of this status.
+fn tag(w: &World, phone: &str, status: &str) -> String {
+    let start = format!("SIP/2.0 {status}");
+    let all = &w.at(phone).received;
+    let answer = all
+        .iter()
+        .rev()
+        .find(|m| m.starts_with(&start))
+        .unwrap_or_else(|| panic!("no {status} in {all:?}"));
+    let to = answer.lines().find(|l| l.starts_with("To:")).expect("a To");
+    to.split("tag=").nth(1).expect("a tag").trim().to_owned()
+}
+
+fn legs(w: &World) -> usize {
+    w.rooms[&RoomName::new("blue").expect("a name")]
+        .room()
+        .people()
+        .map(|p| p.legs.len())
+        .sum()
+}
+
+#[test]
+fn an_answer_in_the_ack_that_fits_nothing_leaves_nobody_in_the_room() {
+    for answer in [
+        "v=0\r\nrubbish",
+        "",
+        "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 6060 RTP/AVP 96\r\n",
+    ] {
+        let mut w = World::new(30);
+        w.enter("ann", "blue");
+        w.phone("raw");
+        w.raw("raw", &request("INVITE", 1, "", "", ""));
+        let tag = tag(&w, "raw", "200");
+        w.raw("raw", &request("ACK", 1, &tag, "", answer));
+        w.run_for(Duration::from_secs(60));
+        assert_eq!(legs(&w), 0, "{answer:?}");
+        assert_eq!(w.calls(), 0, "{answer:?}");
+        assert!(w.plane.legs.values().all(|l| l.closed), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_call_whose_media_is_gone_ends() {
+    let mut w = World::new(31);
+    w.enter("ann", "blue");
+    w.join_by_phone("guest", "blue");
+    let leg = w.leg_of("guest", "blue").expect("a leg");
+    w.media(MediaReport::Closed(leg, Box::default()));
+    w.run_for(Duration::from_secs(1));
+    assert_eq!(legs(&w), 0);
+    assert_eq!(w.calls(), 0);
+}
+
+#[test]
+fn update_without_a_body_is_answered_without_one() {
+    let mut w = World::new(32);
+    w.phone("raw");
+    w.raw("raw", &request("INVITE", 1, "", "", SDP));
+    let tag = tag(&w, "raw", "200");
+    w.raw("raw", &request("ACK", 1, &tag, "", ""));
+    w.raw(
+        "raw",
+        &request("UPDATE", 2, &tag, "Supported: timer\r\nSession-Expires: 1800;refresher=uac\r\n", ""),
+    );
+    let last = w.at("raw").received.last().expect("an answer").clone();
+    assert!(last.starts_with("SIP/2.0 200") && last.ends_with("\r\n\r\n"), "{last}");
+    assert_eq!(legs(&w), 1);
+    // Hold and back.
+    for (n, direction, held) in [(3, "sendonly", true), (4, "sendrecv", false), (5, "inactive", true)] {
+        w.raw("raw", &request("INVITE", n, &tag, "", &SDP.replace("sendrecv", direction)));
+        let last = w
+            .at("raw")
+            .received
+            .iter()
+            .rev()
+            .find(|m| m.starts_with("SIP/2.0 200"))
+            .expect("an answer")
+            .clone();
+        assert!(
+            last.contains("CSeq: ")
+                && last.contains(match direction {
+                    "sendonly" => "a=recvonly",
+                    d => d,
+                }),
+            "{last}"
+        );
+        w.raw("raw", &request("ACK", n, &tag, "", ""));
+        let room = w.rooms[&RoomName::new("blue").expect("a name")].room();
+        let shown = room.people().flat_map(|p| p.legs).next().expect("a leg").state;
+        assert_eq!(shown == cusax::room::LegState::Held, held, "{direction}");
+    }
+    w.raw("raw", &request("BYE", 9, &tag, "", ""));
+    assert_eq!((legs(&w), w.calls()), (0, 0));
+}
+
+#[test]
+fn a_fetch_gets_one_document() {
+    let mut w = World::new(33);
+    w.enter("ann", "blue");
+    w.join_by_phone("guest", "blue");
+    w.subscribe("guest", "blue", 0);
+    w.run_for(Duration::from_secs(1));
+    w.enter("bob", "blue");
+    w.run_for(Duration::from_secs(30));
+    assert_eq!(w.at("guest").documents.len(), 1);
+    let last = w
+        .at("guest")
+        .received
+        .iter()
+        .rev()
+        .find(|m| m.starts_with("NOTIFY"))
+        .expect("a NOTIFY");
+    assert!(last.contains("Subscription-State: terminated"), "{last}");
+}
