@@ -137,3 +137,23 @@ fn a_fetch_gets_one_document() {
         .expect("a NOTIFY");
     assert!(last.contains("Subscription-State: terminated"), "{last}");
 }
+
+#[test]
+fn r13_documents_go_to_nobody_but_the_phone_that_asked_in_its_calls_name() {
+    let mut w = World::new(34);
+    w.enter("ann", "blue");
+    w.join_by_phone("guest", "blue");
+    w.phone("thief");
+    // As if the source address were forged: all is as the phone itself would say it, but the route leads elsewhere.
+    let text = format!(
+        "SUBSCRIBE sip:blue@{CONF} SIP/2.0\r\nVia: SIP/2.0/UDP {{at}};branch=z9hG4bKthief\r\nMax-Forwards: 70\r\nRecord-Route: <sip:198.51.100.2;lr>\r\nFrom: <sip:guest@elsewhere.example>;tag=thief\r\n\
+         To: <sip:blue@{CONF}>\r\nCall-ID: watch-thief\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:phone@{{at}}>\r\nEvent: conference\r\nContent-Length: 0\r\n\r\n"
+    );
+    w.raw("guest", &text);
+    w.run_for(Duration::from_secs(1));
+    assert!(
+        !w.at("thief").received.iter().any(|m| m.contains("conference-info")),
+        "{:?}",
+        w.at("thief").received
+    );
+}

@@ -7,11 +7,11 @@ use rand::Rng;
 use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
-use crate::sip::msg::Request;
+use crate::sip::msg::{Host, Request};
 use crate::sip::sdp::{self, LocalMedia, Negotiation, Unacceptable};
 
 use super::record::CallRecord;
-use super::{RoomLookup, SipFront, focus};
+use super::{RoomLookup, SipFront, focus, watch};
 use crate::peers::sip::{ToRoom, refusal_response};
 
 /// One call.
@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) flow: Flow,
     /// Their Contact URI as given: what a SUBSCRIBE of the same phone carries again.
     pub(super) contact: String,
+    /// The proxies between them and us, likewise.
+    pub(super) routes: Vec<(Host, Option<u16>)>,
     negotiation: Negotiation,
     /// Our answer, or our offer if theirs is to come with the ACK.
     description: String,
@@ -128,6 +130,7 @@ impl SipFront {
                 room,
                 flow,
                 contact,
+                routes: watch::routes(request),
                 negotiation,
                 description,
                 state: State::Asked,

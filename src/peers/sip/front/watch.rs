@@ -4,7 +4,7 @@ use crate::model::{CallId, Now, RoomName, SubscriptionId};
 use crate::peers::sip::{ToRoom, WatchEnd, Watcher, refusal_response};
 use crate::room::Refusal;
 use crate::sip::endpoint::{Body, CommandError, Flow, Rejection, TerminationReason};
-use crate::sip::msg::Request;
+use crate::sip::msg::{Host, Request};
 
 use super::{RoomLookup, SipFront, focus};
 
@@ -64,12 +64,13 @@ impl SipFront {
             return Err(Rejection::new(404));
         };
         // RFC 4579 section 3.4 wants the SUBSCRIBE outside of the call's dialog. A phone without an account is known again by the flow of
-        // its call and the Contact that it gave there: whoever forges both has the documents sent to that phone.
+        // its call, and the Contact and the proxies that it named there: whoever forges all that has the documents sent to that phone.
         let contact = request.headers.contact().ok().map(|c| c.uri.to_string());
+        let routes = routes(request);
         let own_call = self
             .calls
             .values()
-            .find(|c| c.room == room && c.flow == flow && Some(&c.contact) == contact.as_ref());
+            .find(|c| c.room == room && c.flow == flow && Some(&c.contact) == contact.as_ref() && c.routes == routes);
         if let Some(call) = own_call {
             return Ok((room, Watcher::Leg(call.leg)));
         }
@@ -128,4 +129,14 @@ impl SipFront {
             self.to_rooms.push_back((watch.room, ToRoom::Unwatch(subscription)));
         }
     }
+}
+
+/// The hosts through which a dialog with the sender leads. The rest of a route differs from dialog to dialog.
+pub(super) fn routes(request: &Request) -> Vec<(Host, Option<u16>)> {
+    let routes = request.headers.record_route().unwrap_or_default();
+    routes
+        .iter()
+        .filter_map(|route| route.uri.as_sip())
+        .map(|uri| (uri.host.clone(), uri.port))
+        .collect()
 }
