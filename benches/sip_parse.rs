@@ -1,13 +1,9 @@
 //! How long an INVITE of 1,250 bytes takes to be read, with typed Via, From, To, CSeq and Contact.
 //!
-//! `cargo bench --bench sip_parse`. The last line is for machines: microseconds per message, the median of many batches.
-#![expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a bench reads the clock and prints what it measured"
-)]
+//! `cargo bench --bench sip_parse`. The last line is for machines: microseconds of processor time per message, the median of many batches.
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
-use std::{hint::black_box, time::Instant};
+use std::hint::black_box;
 
 use cusax::sip::msg::{Message, parse_datagram};
 
@@ -31,7 +27,7 @@ fn main() {
 }
 
 fn batch(bytes: &[u8]) -> f64 {
-    let start = Instant::now();
+    let start = on_cpu();
     for _ in 0..BATCH {
         let Ok(Message::Request(request)) = parse_datagram(black_box(bytes)) else {
             panic!("the INVITE is well-formed");
@@ -41,7 +37,13 @@ fn batch(bytes: &[u8]) -> f64 {
             .4
             .expect("a contact");
     }
-    start.elapsed().as_secs_f64() * 1e6 / f64::from(BATCH)
+    (on_cpu() - start) / 1000.0 / f64::from(BATCH)
+}
+
+/// Nanoseconds that this thread has run: on a shared machine the clock tells mostly what others do.
+fn on_cpu() -> f64 {
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells every thread its schedule");
+    schedule.split(' ').next().and_then(|ns| ns.parse().ok()).expect("its first figure is the time on a processor")
 }
 
 /// An INVITE as phones send it, behind one proxy; the session name fills it up.
