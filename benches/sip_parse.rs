@@ -43,7 +43,11 @@ fn batch(bytes: &[u8]) -> f64 {
 /// Nanoseconds that this thread has run: on a shared machine the clock tells mostly what others do.
 fn on_cpu() -> f64 {
     let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells every thread its schedule");
-    schedule.split(' ').next().and_then(|ns| ns.parse().ok()).expect("its first figure is the time on a processor")
+    schedule
+        .split(' ')
+        .next()
+        .and_then(|ns| ns.parse().ok())
+        .expect("its first figure is the time on a processor")
 }
 
 /// An INVITE as phones send it, behind one proxy; the session name fills it up.

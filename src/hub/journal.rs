@@ -5,7 +5,7 @@
 use tokio::sync::broadcast;
 use tracing::info;
 
-use crate::model::{Actor, PersonId};
+use crate::model::{Actor, Correlation, PersonId};
 use crate::room::{AudioLevel, EndCause, Event, LeaveCause, Numbered, PersonView, Room};
 
 /// One line of a room's life.
@@ -18,10 +18,10 @@ pub struct Line {
 }
 
 pub(super) fn write(room: &Room, event: &Numbered, follower: Option<&broadcast::Sender<Line>>) {
-    let Some((text, person)) = describe(room, &event.event) else {
+    let Some((text, correlation)) = describe(room, &event.event) else {
         return;
     };
-    let correlation = person.map(|p| p.correlation.to_string());
+    let correlation = correlation.map(|c| c.to_string());
     info!(room = %room.name(), seq = event.seq, correlation, "{text}");
     if let Some(follower) = follower {
         // Nobody following is the normal case.
@@ -32,10 +32,11 @@ pub(super) fn write(room: &Room, event: &Numbered, follower: Option<&broadcast::
     }
 }
 
-fn describe(room: &Room, event: &Event) -> Option<(String, Option<PersonView>)> {
+/// The event in words, and whom it is about.
+fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)> {
     let person = |id: PersonId| room.person(id);
     let name = |id: PersonId| room.person(id).map_or_else(|| "somebody".to_owned(), |p| p.name);
-    Some(match event {
+    let (text, person) = match event {
         Event::OccupantEntered(occupant) => {
             let view = room.occupant(*occupant)?;
             (
@@ -73,7 +74,11 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<PersonView>)> 
             (format!("somebody absent is now {}, by {}", affiliation.as_str(), actor(by)), None)
         }
         Event::LegJoined { person: id, .. } => (format!("{} joins by phone", name(*id)), person(*id)),
-        Event::LegLeft { person: id, cause, .. } => (format!("{} is no longer on the phone{}", name(*id), ended(cause)), person(*id)),
+        Event::LegLeft {
+            name, correlation, cause, ..
+        } => {
+            return Some((format!("{name} is no longer on the phone{}", ended(cause)), Some(*correlation)));
+        }
         Event::AudioChanged { person: id, by } => {
             let view = person(*id)?;
             let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}", actor(by)));
@@ -101,7 +106,8 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<PersonView>)> 
         ),
         // Private, or for the peers only.
         Event::Notice { .. } => return None,
-    })
+    };
+    Some((text, person.map(|p: PersonView| p.correlation)))
 }
 
 fn actor(by: &Actor) -> &str {

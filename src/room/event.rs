@@ -1,6 +1,6 @@
 //! What has changed, numbered. Peers show it; no peer changes its own view before the event.
 
-use crate::model::{Actor, Affiliation, BareJid, LegId, OccupantId, PersonId, Role};
+use crate::model::{Actor, Affiliation, BareJid, Correlation, LegId, OccupantId, PersonId, Role};
 
 /// An event and its number, rising by one in each room.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +75,10 @@ pub enum Event {
         person: PersonId,
         /// The leg.
         leg: LegId,
+        /// What everybody was shown.
+        name: String,
+        /// Theirs (rule R80).
+        correlation: Correlation,
         /// Why.
         cause: EndCause,
     },

@@ -50,8 +50,18 @@ impl Room {
     pub(super) fn end_leg(&mut self, leg: LegId, cause: EndCause, leave: &LeaveCause) {
         let Some(gone) = self.roster.remove_leg(leg) else { return };
         let id = gone.person;
+        let (name, correlation) = self
+            .roster
+            .person(id)
+            .map_or_else(|| (String::new(), gone.correlation), |p| (self.name_of(p), p.correlation));
         self.out.order(MediaOrder::Close(leg));
-        self.out.tell(Event::LegLeft { person: id, leg, cause });
+        self.out.tell(Event::LegLeft {
+            person: id,
+            leg,
+            name,
+            correlation,
+            cause,
+        });
         let Some(person) = self.roster.person_mut(id).filter(|p| p.legs.is_empty()) else {
             return;
         };

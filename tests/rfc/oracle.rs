@@ -51,7 +51,7 @@ fn requests() -> Vec<Request> {
 }
 
 /// Both readings of the fields that rsip has types for.
-fn compare(ours: &Headers, theirs: &(impl HeadersExt)) {
+fn compare(ours: &Headers, theirs: &impl HeadersExt) {
     let via = theirs.via_header().unwrap().typed().unwrap();
     let top = ours.top_via().unwrap();
     assert_eq!(via.transport.to_string(), top.transport);
