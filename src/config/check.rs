@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use md5::{Digest, Md5};
+use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use super::{
-    Advertise, Config, ConfigDirectory, Create, Listen, Log, Media, Mistake, Rooms, Secret, Sip, Transport, Xmpp,
+    Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Rooms, Secret, Sip, Transport, Xmpp,
     parse::{self, choice},
     read::{Reader, Section, not_empty},
 };
@@ -65,6 +65,7 @@ fn sip(mut s: Section<'_>) -> Option<Sip> {
         entries: s.list("advertise", parse::advertise).unwrap_or_default(),
     };
     let realm = s.text("realm", not_empty);
+    let digest = distinct(&mut s, "digest", choice(parse::DIGEST));
     let anonymous = s.flag("anonymous").unwrap_or(true);
     let codecs = distinct(&mut s, "codecs", choice(parse::CODECS));
     let notify_interval = seconds(s.number("notify_interval_s", 0..=60).unwrap_or(5));
@@ -79,6 +80,7 @@ fn sip(mut s: Section<'_>) -> Option<Sip> {
         listen: listen.unwrap_or_else(|| vec![everywhere(Transport::Udp), everywhere(Transport::Tcp)]),
         advertise,
         anonymous,
+        digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
     })

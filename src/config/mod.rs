@@ -82,6 +82,8 @@ pub struct Sip {
     pub advertise: Advertise,
     /// Realm of digest authentication.
     pub realm: String,
+    /// Digest algorithms, best first; never empty.
+    pub digest: Vec<Digest>,
     /// Callers without an account may enter rooms open to anyone.
     pub anonymous: bool,
     /// Best first; never empty.
@@ -97,6 +99,15 @@ pub enum Transport {
     Udp,
     /// Streams.
     Tcp,
+}
+
+/// An algorithm of digest authentication (RFC 8760).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digest {
+    /// What every phone knows.
+    Md5,
+    /// What it should know.
+    Sha256,
 }
 
 /// One address at which calls are taken.

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Create, Listen, Transport};
+use super::{Create, Digest, Listen, Transport};
 use crate::model::{Aor, AudioAccess, BareJid, RoomName, media::Codec};
 
 /// A choice among named values.
@@ -24,6 +24,8 @@ pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(
 }
 
 pub(super) const CODECS: &[(&str, Codec)] = &[("opus", Codec::Opus), ("pcmu", Codec::Pcmu), ("pcma", Codec::Pcma)];
+
+pub(super) const DIGEST: &[(&str, Digest)] = &[("sha-256", Digest::Sha256), ("md5", Digest::Md5)];
 
 pub(super) const CREATE: &[(&str, Create)] = &[
     ("own-domains", Create::OwnDomains),

@@ -10,3 +10,4 @@ pub(crate) mod peers;
 mod phone;
 mod prosody;
 mod sipp;
+mod voices;

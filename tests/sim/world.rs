@@ -294,6 +294,7 @@ impl World {
             max_rooms: 100,
         });
         let settings = FrontSettings {
+            digest: cusax::sip::auth::Algorithm::OFFERED.to_vec(),
             hosts: vec![CONF.to_owned(), SERVER.ip().to_string()],
             realm: CONF.to_owned(),
             unproven_callers: true,

@@ -14,6 +14,7 @@ use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
 use crate::peers::sip::{FrontSettings, MediaSettings, SipRoomSettings};
 use crate::room::RoomSettings;
+use crate::sip::auth::Algorithm;
 use crate::sip::endpoint::{Listener, Transport};
 use crate::xmpp::stream::{KeepAlive, Settings as StreamSettings, Told};
 
@@ -109,6 +110,13 @@ fn service_key(config: &Config) -> [u8; 32] {
     hash.finalize().into()
 }
 
+fn algorithm(digest: config::Digest) -> Algorithm {
+    match digest {
+        config::Digest::Md5 => Algorithm::Md5,
+        config::Digest::Sha256 => Algorithm::Sha256,
+    }
+}
+
 pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSettings {
     let mut hosts = vec![config.sip.domain.clone()];
     for listener in listeners {
@@ -123,6 +131,7 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSe
     FrontSettings {
         hosts,
         realm: config.sip.realm.clone(),
+        digest: config.sip.digest.iter().map(|d| algorithm(*d)).collect(),
         unproven_callers: config.sip.anonymous,
         media: MediaSettings {
             codecs: config.sip.codecs.clone(),

@@ -25,6 +25,8 @@ const NONCE_LIFE: Duration = Duration::from_secs(300);
 /// Checks digest credentials for one realm. Nonces carry their own proof of origin, so that strangers cost no memory.
 pub struct Authenticator {
     realm: String,
+    /// Best first.
+    offered: Vec<Algorithm>,
     key: [u8; 32],
     epoch: Instant,
     issued: u32,
@@ -75,12 +77,19 @@ impl Authenticator {
     pub fn new(realm: &str, key: [u8; 32], epoch: Instant) -> Self {
         Self {
             realm: realm.to_owned(),
+            offered: Algorithm::OFFERED.to_vec(),
             key,
             epoch,
             issued: 0,
             used: BTreeMap::new(),
             forgotten: None,
         }
+    }
+
+    /// Offers, and takes, these algorithms only, best first. Phones that know MD5 alone may give up at a first challenge that is another.
+    #[must_use]
+    pub fn offering(self, offered: Vec<Algorithm>) -> Self {
+        Self { offered, ..self }
     }
 
     /// The realm.
@@ -103,7 +112,7 @@ impl Authenticator {
             }
             parts.join(", ")
         };
-        Algorithm::OFFERED.into_iter().map(challenge).collect()
+        self.offered.iter().copied().map(challenge).collect()
     }
 
     /// Judges the credentials of a request. Not for ACK and CANCEL, which repeat those of their INVITE (RFC 3261 section 22.1).
@@ -140,7 +149,8 @@ impl Authenticator {
         if params.get("qop") != Some("auth") {
             return Err("another qop than auth");
         }
-        let algorithm = Algorithm::parse(params.get("algorithm")).ok_or("an algorithm that wasn't offered")?;
+        let algorithm = Algorithm::parse(params.get("algorithm")).filter(|a| self.offered.contains(a));
+        let algorithm = algorithm.ok_or("an algorithm that wasn't offered")?;
         let count = (nc.len() == 8)
             .then(|| u32::from_str_radix(nc, 16).ok())
             .flatten()

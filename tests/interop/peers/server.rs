@@ -265,7 +265,7 @@ fn config(prosody: &Prosody, special: &Special<'_>) -> String {
     let setup = prosody.setup();
     let Special { media, chat_server, more } = special;
     let mut text = format!(
-        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']\nnotify_interval_s = 1\n\n\
+        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']\nnotify_interval_s = 1\ndigest = ['md5']\n\n\
          [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n{media}\n\n\
          [xmpp]\nserver = '{}'\nrooms = 'rooms.localhost'\nphones = 'phones.localhost'\nsecret = '{}'\n\n\
          [rooms]\nown_domains = ['localhost']\nkick_quarantine_s = 60\nphone_delay_s = 1\n\n\

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::model::media::Codec;
 use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
-use crate::sip::auth::Authenticator;
+use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
 use crate::sip::msg::{Request, Uri, room_of_user};
 
@@ -33,6 +33,8 @@ pub struct FrontSettings {
     pub hosts: Vec<String>,
     /// Digest realm.
     pub realm: String,
+    /// Digest algorithms, best first; not empty.
+    pub digest: Vec<Algorithm>,
     /// Callers without an account are let through to the rooms, which may still refuse them (rule R14).
     pub unproven_callers: bool,
     /// Codecs and the like.
@@ -100,7 +102,7 @@ impl SipFront {
     /// Puts the front beside an endpoint.
     pub fn new(settings: FrontSettings, endpoint: Endpoint, accounts: Arc<dyn Directory>, seed: u64, now: Now) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let authenticator = Authenticator::new(&settings.realm, rng.random(), now.at);
+        let authenticator = Authenticator::new(&settings.realm, rng.random(), now.at).offering(settings.digest.clone());
         Self {
             settings,
             endpoint,
