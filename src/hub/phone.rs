@@ -100,8 +100,11 @@ impl PhoneTask {
                 }
             }
             self.drain().await;
-            if closed.is_some() && self.front.is_idle() {
-                break;
+            if closed.is_some() {
+                self.counters.send_replace(self.front.counters());
+                if self.front.is_idle() {
+                    break;
+                }
             }
         }
         if let Some(done) = closed {

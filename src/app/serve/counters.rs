@@ -33,6 +33,8 @@ pub(super) fn read(
         ("calls.bad_credentials", front.bad_credentials),
         ("calls.not_acceptable", front.not_acceptable),
         ("calls.no_ports", front.no_ports),
+        ("calls.open", front.open),
+        ("calls.unacknowledged", front.unacknowledged),
         ("sip.requests", sip.requests),
         ("sip.repeated", sip.repeated),
         ("sip.malformed_answered", sip.malformed_answered),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -23,8 +23,8 @@ use crate::io::store::Store;
 use crate::io::xmpp::Links;
 use crate::model::{Directory, Now, RoomRecord, StoreOp};
 use crate::peers::muc::MucService;
-use crate::peers::sip::SipFront;
-use crate::sip::endpoint::{Endpoint, EndpointConfig, Transport};
+use crate::peers::sip::{FrontCounters, SipFront};
+use crate::sip::endpoint::{Counters as SipCounters, Endpoint, EndpointConfig, Transport};
 
 use super::control::{Context, ControlServer};
 use ports::{SharedMedia, ToChat, ToSockets, ToStore};
@@ -72,6 +72,7 @@ pub struct Server {
     links: Links,
     store: Store,
     _control: ControlServer,
+    calls: watch::Receiver<(FrontCounters, SipCounters)>,
     tasks: Vec<JoinHandle<()>>,
     sip: Vec<(Transport, SocketAddr)>,
 }
@@ -152,6 +153,7 @@ impl Server {
         ];
 
         let domains = [config.xmpp.rooms.to_string(), config.xmpp.phones.to_string()];
+        let calls = counters.clone();
         let read = move || counters::read(&counters, &transport, &plane, &outgoing, &domains);
         let context = Context {
             hub: hub.clone(),
@@ -169,6 +171,7 @@ impl Server {
             links,
             store,
             _control: control,
+            calls,
             tasks,
             sip: sip_addresses,
         })
@@ -191,7 +194,12 @@ impl Server {
             let _ = timeout_at(told, room.inbox.send(Input::Shutdown)).await;
         }
         if timeout_at(told, phones_done).await.is_err() {
-            warn!("some calls did not answer our goodbye and are abandoned");
+            let (calls, _) = *self.calls.borrow();
+            warn!(
+                calls = calls.open,
+                unacknowledged = calls.unacknowledged,
+                "calls that did not answer our goodbye, or never acknowledged our answer, are abandoned"
+            );
         }
         // A room's inbox closes when it has told everybody: until then the chat streams stay open.
         for room in rooms {

@@ -77,6 +77,10 @@ pub struct FrontCounters {
     pub not_acceptable: u64,
     /// Calls refused for want of ports.
     pub no_ports: u64,
+    /// Calls that there are now.
+    pub open: u64,
+    /// Of those, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
+    pub unacknowledged: u64,
 }
 
 /// Beside the SIP endpoint.
@@ -185,7 +189,10 @@ impl SipFront {
 
     /// What was refused, by the front and by the endpoint.
     pub fn counters(&self) -> (FrontCounters, crate::sip::endpoint::Counters) {
-        (self.counters, *self.endpoint.counters())
+        let mut front = self.counters;
+        front.open = self.calls.len() as u64;
+        front.unacknowledged = self.calls.keys().filter(|call| self.endpoint.awaits_ack(**call)).count() as u64;
+        (front, *self.endpoint.counters())
     }
 
     /// The next message to send.
