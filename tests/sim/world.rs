@@ -349,7 +349,7 @@ impl World {
 
     fn open(&mut self, record: RoomRecord) {
         let cell = self.factory.build(&record, self.clock());
-        self.rooms.insert(record.name.clone(), cell);
+        self.rooms.insert(record.name, cell);
     }
 
     /// Both clocks at this moment.

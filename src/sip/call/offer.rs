@@ -41,7 +41,7 @@ impl Call {
             OfferIn::Update
         };
         let offered = !request.body.is_empty();
-        if let Err(reply) = self.whose_turn(core, within, offered) {
+        if let Some(reply) = self.not_their_turn(core, within, offered) {
             core.respond(now, server, reply);
             return;
         }
@@ -82,22 +82,22 @@ impl Call {
         });
     }
 
-    /// Whether they may offer now; else what they are told (rule R40).
-    fn whose_turn(&self, core: &mut Core, within: OfferIn, offered: bool) -> Result<(), Reply> {
+    /// What they are told if they may not offer now (rule R40).
+    fn not_their_turn(&self, core: &mut Core, within: OfferIn, offered: bool) -> Option<Reply> {
         if self.is_leaving() {
-            return Err(Reply::new(481));
+            return Some(Reply::new(481));
         }
         if within == OfferIn::Update && !offered {
-            return Ok(());
+            return None;
         }
         match (&self.state, &self.exchange) {
             (State::Ringing(_), _) | (_, Exchange::Theirs(_)) => {
-                Err(Reply::new(500).with(Name::RetryAfter, core.dice.retry_after().to_string()))
+                Some(Reply::new(500).with(Name::RetryAfter, core.dice.retry_after().to_string()))
             }
-            (_, Exchange::Ours(_)) => Err(Reply::new(491)),
+            (_, Exchange::Ours(_)) => Some(Reply::new(491)),
             // Our offer is in a 2xx, and their answer will be in the ACK.
-            _ if self.unacked.as_ref().is_some_and(|unacked| unacked.offers) => Err(Reply::new(491)),
-            (State::Calling(_) | State::Up | State::Leaving { .. } | State::Over, Exchange::Idle | Exchange::Glare) => Ok(()),
+            _ if self.unacked.as_ref().is_some_and(|unacked| unacked.offers) => Some(Reply::new(491)),
+            (State::Calling(_) | State::Up | State::Leaving { .. } | State::Over, Exchange::Idle | Exchange::Glare) => None,
         }
     }
 
