@@ -9,5 +9,6 @@ mod operator;
 pub(crate) mod peers;
 mod phone;
 mod prosody;
+mod rooms;
 mod sipp;
 mod voices;

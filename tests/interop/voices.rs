@@ -86,24 +86,6 @@ fn m7_an_opus_phone_and_a_pcmu_phone_share_a_room() {
 }
 
 #[test]
-fn r09_the_operator_mutes_unmutes_and_kicks_from_the_command_line() {
-    let mut m = Meeting::new("operator", "PCMU/8000/1");
-    m.ann.forget();
-    let (answer, good) = m.server.operator(&["room", "mute", "standup", "zoe"]);
-    assert!(good, "{answer}");
-    m.max.hears(440, false, WINDOW);
-    m.ann.presence(&format!("{ROOM}/zoe (phone)"), |p| p["role"] == "visitor");
-    let (answer, good) = m.server.operator(&["room", "unmute", "standup", "zoe"]);
-    assert!(good, "{answer}");
-    m.max.hears(440, true, WINDOW);
-    let (answer, good) = m.server.operator(&["room", "kick", "standup", "nobody of this name"]);
-    assert!(!good, "{answer}");
-    m.zoe.events.forget();
-    assert!(m.server.operator(&["room", "kick", "standup", "zoe", "--why", "noise"]).1);
-    m.zoe.closed();
-}
-
-#[test]
 fn r01_m6_an_account_at_both_doors_is_one_person() {
     let mut m = Meeting::new("bound", "PCMU/8000/1");
     let mut bob = Chat::login(&m.prosody, &m.folder, "bob");

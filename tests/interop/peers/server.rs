@@ -200,11 +200,6 @@ impl Server {
         self.child.signal(signal);
     }
 
-    /// Ends it as a power cut would.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill();
-    }
-
     /// Starts it again with what it kept; the ports are new ones.
     pub(crate) fn restart(&mut self) {
         self.child.kill();
