@@ -259,6 +259,20 @@ fn r01_what_two_users_claim_is_warned_of() {
     );
 }
 
+#[test]
+fn the_readmes_first_configuration_is_good() {
+    let readme = include_str!("../../README.md");
+    let indented = |line: &&str| line.is_empty() || line.starts_with("       ");
+    let block: Vec<&str> = readme.lines().skip_while(|l| *l != "       [sip]").take_while(indented).collect();
+    let config = good(&block.join("\n"));
+    assert_eq!(
+        (config.sip.domain.as_str(), config.declared[0].name.as_str()),
+        ("conf.example.com", "standup")
+    );
+    assert_eq!(config.directory.accounts().len(), 1);
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
 /// The reference's lines, those of the form `#key = value` uncommented unless they have no default.
 fn uncommented() -> String {
     const WITHOUT_DEFAULT: [&str; 8] = [
