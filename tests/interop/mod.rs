@@ -5,6 +5,7 @@ mod chat;
 mod component;
 mod demo;
 mod faults;
+mod latency;
 mod operator;
 pub(crate) mod peers;
 mod phone;

@@ -1,5 +1,6 @@
 //! The peers that interop tests start, each behind a few verbs.
 
+pub(crate) mod caller;
 pub(crate) mod chat;
 pub(crate) mod events;
 pub(crate) mod folder;
@@ -14,6 +15,7 @@ use std::{path::Path, process::Command};
 
 use cusax::app::prosody::{Prosody, Setup};
 
+pub(crate) use caller::Caller;
 pub(crate) use chat::Chat;
 pub(crate) use folder::Folder;
 pub(crate) use gate::Gate;
