@@ -55,6 +55,9 @@ impl PhoneSetup {
     }
 }
 
+/// A port found free may be taken before baresip has it, by TCP if not by UDP; then other ones are tried.
+const PORT_TRIES: usize = 3;
+
 /// A running phone.
 #[derive(Debug)]
 pub(crate) struct Phone {
@@ -69,6 +72,18 @@ pub(crate) struct Phone {
 impl Phone {
     /// Starts it with a folder of its own, and waits until it takes orders.
     pub(crate) fn start(folder: &Path, setup: PhoneSetup) -> Self {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::try_start(folder, setup.clone()) {
+                Ok(phone) => return phone,
+                Err(log) => assert!(tries < PORT_TRIES, "baresip is not ready:\n{log}"),
+            }
+        }
+    }
+
+    /// The same once; else its log.
+    fn try_start(folder: &Path, setup: PhoneSetup) -> Result<Self, String> {
         let folder = folder.join(format!("phone-{}", setup.user));
         fs::create_dir_all(&folder).expect("writable");
         let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
@@ -87,9 +102,14 @@ impl Phone {
         command.arg("-f").arg(&folder).arg("-v").current_dir(&folder).stdin(Stdio::null());
         let log = fs::File::create(folder.join("log")).expect("writable");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
-        let child = Supervised::start(&setup.user, command).expect("it starts");
-        let ready = || child::tail(folder.join("log"), 400).contains("baresip is ready").then_some(());
-        child::wait_until(LIMIT, ready).unwrap_or_else(|| panic!("baresip is not ready:\n{}", child::tail(folder.join("log"), 30)));
+        let mut child = Supervised::start(&setup.user, command).expect("it starts");
+        let ready = || {
+            let is_ready = child::tail(folder.join("log"), 400).contains("baresip is ready");
+            (is_ready || child.ended().is_some()).then_some(is_ready)
+        };
+        if child::wait_until(LIMIT, ready) != Some(true) {
+            return Err(child::tail(folder.join("log"), 30));
+        }
         let control = TcpStream::connect(control).expect("its control port answers");
         let mut input = control.try_clone().expect("a descriptor");
         let events = Events::new(&setup.user, move |tell| {
@@ -102,14 +122,14 @@ impl Phone {
                 }
             }
         });
-        Self {
+        Ok(Self {
             events,
             setup,
             folder,
             control,
             address,
             child,
-        }
+        })
     }
 
     /// Where others call it.
