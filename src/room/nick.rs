@@ -15,6 +15,10 @@ const MAX_STAND_IN: usize = 40;
 const MAX_NICK: usize = 128;
 /// Characters of a caller's name that are looked at: more than are ever shown, and few enough to compare.
 const MAX_READ: usize = 64;
+/// Digits of a name that is a number and nothing else, at least: extensions are short, but even these lead to one telephone.
+const SHORTEST_WHOLE: usize = 3;
+/// Digits of a number beside a name, at least: shorter ones are years, rooms and the like.
+const SHORTEST_WITHIN: usize = 6;
 /// Shown for a caller of whom nothing may or can be shown.
 const NAMELESS: &str = "Caller";
 const ANONYMOUS: &str = "Anonymous";
@@ -108,17 +112,43 @@ fn shown(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| mask(&name).chars().take(MAX_STAND_IN - SUFFIX.len()).collect())
 }
 
-/// `+49…12` for a number (rule R13); anything else as it is.
+/// `+49…12` for a number (rule R13); a name with a number in it keeps the name. Gateways put numbers and whole URIs where names belong.
 fn mask(name: &str) -> String {
-    let dense: String = name.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '/' | '(' | ')')).collect();
+    let is_whole = dense(name).bytes().all(|b| b.is_ascii_digit() || b == b'+');
+    let least = if is_whole { SHORTEST_WHOLE } else { SHORTEST_WITHIN };
+    let mut masked = String::new();
+    let mut rest = name;
+    while let Some(start) = rest.find(|c: char| c == '+' || c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(start);
+        let end = from
+            .find(|c: char| c != '+' && !c.is_ascii_digit() && !is_separator(c))
+            .unwrap_or(from.len());
+        let number = from[..end].trim_end_matches(|c| c == '+' || is_separator(c));
+        let (number, after) = from.split_at(number.len().max(1));
+        masked.push_str(before);
+        masked.push_str(&mask_number(number, least));
+        rest = after;
+    }
+    masked + rest
+}
+
+fn mask_number(number: &str, least: usize) -> String {
+    let dense = dense(number);
     let digits = dense.strip_prefix('+').unwrap_or(&dense);
-    // Shorter ones are extensions and room numbers, but even these lead to one telephone.
-    if digits.len() < 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return name.to_owned();
+    if digits.len() < least || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return number.to_owned();
     }
     // A short number's head and tail together would be all of it.
     let head = if digits.len() >= 8 { &dense[..3] } else { "" };
     format!("{head}…{}", &digits[digits.len() - 2..])
+}
+
+fn dense(name: &str) -> String {
+    name.chars().filter(|c| !is_separator(*c)).collect()
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, ' ' | '-' | '.' | '/' | '(' | ')')
 }
 
 /// Control, format and bidirectional characters: they change how the rest reads.
@@ -163,6 +193,25 @@ mod tests {
             }),
             "…04"
         );
+    }
+
+    #[test]
+    fn r13_a_number_beside_a_name_is_masked() {
+        for (name, shown) in [
+            ("+491701234512@gw.example", "+49…12@gw.example"),
+            ("sip:+491701234512@gw.example;user=phone", "sip:+49…12@gw.example;user=phone"),
+            ("Ann (0170 1234512)", "Ann (017…12)"),
+            ("Ann 0170/123-45-12 mobile", "Ann 017…12 mobile"),
+            ("Ann 2 (2024)", "Ann 2 (2024)"),
+            ("Room 4711", "Room 4711"),
+            ("C++", "C++"),
+            ("(", "("),
+        ] {
+            assert_eq!(
+                of_caller(&claimed("sip:x@y", Some(name))),
+                shown.chars().take(32).collect::<String>()
+            );
+        }
     }
 
     #[test]
