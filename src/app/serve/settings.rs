@@ -40,6 +40,7 @@ pub(super) fn listeners(config: &Config, bound: Vec<(Transport, SocketAddr)>) ->
     bound.into_iter().map(listener).collect()
 }
 
+/// An address as it stands in a URI.
 fn plain_host(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => ip.to_string(),
@@ -117,19 +118,19 @@ fn algorithm(digest: config::Digest) -> Algorithm {
     }
 }
 
-pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSettings {
-    let mut hosts = vec![config.sip.domain.clone()];
-    for listener in listeners {
-        hosts.push(listener.host.trim_matches(['[', ']']).to_owned());
-        hosts.push(listener.local.ip().to_string());
-    }
+/// What calls may be addressed to, as it stands in a URI. The domain is first: it is how we name ourselves.
+fn hosts(domain: &str, listeners: &[Listener]) -> Vec<String> {
+    let addresses = listeners.iter().flat_map(|l| [l.host.clone(), plain_host(l.local.ip())]);
+    let mut hosts: Vec<String> = addresses.filter(|h| h != domain).collect();
     hosts.sort();
     hosts.dedup();
-    // The domain stands first: it is how we name ourselves.
-    hosts.retain(|h| *h != config.sip.domain);
-    hosts.insert(0, config.sip.domain.clone());
+    hosts.insert(0, domain.to_owned());
+    hosts
+}
+
+pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSettings {
     FrontSettings {
-        hosts,
+        hosts: hosts(&config.sip.domain, listeners),
         realm: config.sip.realm.clone(),
         digest: config.sip.digest.iter().map(|d| algorithm(*d)).collect(),
         unproven_callers: config.sip.anonymous,
@@ -171,4 +172,16 @@ pub(super) fn plane_config(config: &Config, seed: u64) -> PlaneConfig {
         plane.threads = config.media.threads;
     }
     plane
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r46_hosts_are_written_as_uris_have_them() {
+        let at = |address: &str| Listener::plain(Transport::Udp, address.parse().expect("an address"));
+        let listeners = [at("[::1]:5060"), at("192.0.2.1:5060"), at("192.0.2.1:5070")];
+        assert_eq!(hosts("conf.example.com", &listeners), ["conf.example.com", "192.0.2.1", "[::1]"]);
+    }
 }
