@@ -82,7 +82,9 @@ fn user(room: &Room, person: &PersonView, view: View) -> User {
 /// A proven AOR is shown to those in the room, unless it is a number; what is only claimed, and who wants to stay unknown, gets a name of ours.
 pub(super) fn entity(person: &PersonView, view: View) -> String {
     match &person.caller {
-        Some(Caller::Account { aor, .. }) if view == View::Moderator || !is_number(aor.user()) => aor.as_str().to_owned(),
+        Some(Caller::Account { aor, .. }) if view == View::Moderator || (view == View::Member && !is_number(aor.user())) => {
+            aor.as_str().to_owned()
+        }
         Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous) | None => person.hidden_entity.clone(),
     }
 }
@@ -101,10 +103,10 @@ fn associated(room: &Room, person: &PersonView, view: View) -> Vec<String> {
     jid.chain(claim).collect()
 }
 
-/// A telephone number as the user part of a URI.
+/// A telephone number as the user part of a URI, an extension included.
 fn is_number(user: &str) -> bool {
     let digits = user.strip_prefix('+').unwrap_or(user);
-    digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit())
+    digits.len() >= 3 && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Real JIDs go where the room's own anonymity lets them (rule R13).
@@ -174,5 +176,39 @@ fn chat_endpoint(room: &Room, person: &PersonView) -> Endpoint {
             src_id: None,
             status,
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Affiliation, Aor, PersonId, Role};
+
+    #[test]
+    fn r13_a_proven_address_is_for_those_in_the_room_and_a_number_for_moderators() {
+        let person = |aor: &str| PersonView {
+            id: PersonId(1),
+            name: "Ann".to_owned(),
+            caller: Some(Caller::Account {
+                aor: Aor::from_normalised(aor.to_owned()),
+                name: String::new(),
+            }),
+            jid: None,
+            affiliation: Affiliation::None,
+            role: Role::Participant,
+            mutes: MuteSet::default(),
+            text: TextLevel::None,
+            audio: AudioLevel::TwoWay,
+            speaking: false,
+            legs: Vec::new(),
+            occupants: Vec::new(),
+            hidden_entity: "hidden".to_owned(),
+            correlation: crate::model::Correlation(0),
+        };
+        let shown = |aor: &str| [View::Other, View::Member, View::Moderator].map(|view| entity(&person(aor), view));
+        assert_eq!(shown("sip:ann@x"), ["hidden", "sip:ann@x", "sip:ann@x"]);
+        for number in ["sip:+491701234512@x", "sip:1004@x"] {
+            assert_eq!(shown(number), ["hidden", "hidden", number]);
+        }
     }
 }
