@@ -1,7 +1,7 @@
 //! Room name -> handle. Clone the handle out, drop the guard, then await.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use dashmap::DashMap;
 use tokio::sync::mpsc;
@@ -21,6 +21,8 @@ pub struct Handle {
     pub inbox: mpsc::Sender<Input>,
     /// What discovery shows.
     pub summary: Arc<Summary>,
+    /// Tells the room from another that has its name sooner or later.
+    pub(super) life: u64,
 }
 
 /// What discovery shows of a room, written by the room's task alone.
@@ -82,6 +84,7 @@ impl Summary {
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     rooms: Arc<DashMap<RoomName, Handle>>,
+    lives: Arc<AtomicU64>,
 }
 
 impl Directory {
@@ -99,6 +102,7 @@ impl Directory {
                 let handle = Handle {
                     inbox,
                     summary: Arc::default(),
+                    life: self.lives.fetch_add(1, Ordering::Relaxed),
                 };
                 slot.insert(handle.clone());
                 Some((handle, receiver))

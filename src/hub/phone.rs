@@ -145,6 +145,11 @@ impl RoomLookup for Lookup<'_> {
     fn dialable(&self, name: &RoomName) -> bool {
         self.0.directory().find(name).is_some_and(|handle| handle.summary.is_dialable())
     }
+
+    fn life(&self, name: &RoomName) -> Option<u64> {
+        let handle = self.0.directory().find(name)?;
+        (!handle.inbox.is_closed()).then_some(handle.life)
+    }
 }
 
 /// One line per call (rule R80).

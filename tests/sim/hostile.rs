@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cusax::model::{MediaReport, RoomName};
 
-use super::world::{CONF, World};
+use super::world::{CONF, ROOMS, World};
 
 const SDP: &str = "v=0\r\no=- 1 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 6060 RTP/AVP 0\r\na=sendrecv\r\n";
 
@@ -156,4 +156,35 @@ fn r13_documents_go_to_nobody_but_the_phone_that_asked_in_its_calls_name() {
         "{:?}",
         w.at("thief").received
     );
+}
+
+#[test]
+fn the_end_of_a_room_is_not_the_end_of_the_next_one_of_its_name() {
+    let mut w = World::new(35);
+    let owner = |content: &str| {
+        format!("<iq type='set' id='o' to='green@{ROOMS}'><query xmlns='http://jabber.org/protocol/muc#owner'>{content}</query></iq>")
+    };
+    for _ in 0..2 {
+        w.enter("ann", "green");
+        w.say(
+            "ann",
+            &owner("<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/muc#roomconfig</value></field><field var='{urn:cusax:room:0}audio'><value>anyone</value></field></x>"),
+        );
+        assert!(
+            w.saw("ann", &["result", "'o'"]) || w.saw("ann", &["result", "\"o\""]),
+            "{:?}",
+            w.at("guest").received
+        );
+        w.join_by_phone("guest", "green");
+        if w.at("guest").log.iter().filter(|l| *l == "200").count() == 1 {
+            w.say("ann", &owner("<destroy/>"));
+            w.run_for(Duration::from_secs(1));
+            assert_eq!(w.calls(), 0);
+        }
+    }
+    w.run_until("the second call is up", |w| w.is_heard("guest", "green"));
+    w.room_gone("green");
+    w.run_for(Duration::from_secs(1));
+    assert!(w.is_heard("guest", "green"));
+    assert_eq!(w.calls(), 1);
 }

@@ -65,6 +65,8 @@ pub(crate) struct World {
     service: MucService,
     factory: RoomFactory,
     pub(crate) rooms: BTreeMap<RoomName, Cell>,
+    /// Rooms opened so far, by name.
+    lives: BTreeMap<RoomName, u64>,
     phones: BTreeMap<String, Phone>,
     chats: BTreeMap<String, Chat>,
     pub(crate) stored: Vec<StoreOp>,
@@ -187,7 +189,7 @@ impl Directory for Accounts {
     }
 }
 
-struct Index<'a>(&'a BTreeMap<RoomName, Cell>);
+struct Index<'a>(&'a BTreeMap<RoomName, Cell>, &'a BTreeMap<RoomName, u64>);
 
 impl RoomIndex for Index<'_> {
     fn contains(&self, name: &RoomName) -> bool {
@@ -218,6 +220,10 @@ impl RoomLookup for Index<'_> {
         self.0
             .get(name)
             .is_some_and(|c| c.room().config().audio != AudioAccess::Off && !c.room().is_unconfigured())
+    }
+
+    fn life(&self, name: &RoomName) -> Option<u64> {
+        self.0.get(name).and_then(|_| self.1.get(name)).copied()
     }
 }
 
@@ -321,6 +327,7 @@ impl World {
             service,
             factory,
             rooms: BTreeMap::new(),
+            lives: BTreeMap::new(),
             phones: BTreeMap::new(),
             chats: BTreeMap::new(),
             stored: Vec::new(),
@@ -349,6 +356,7 @@ impl World {
 
     fn open(&mut self, record: RoomRecord) {
         let cell = self.factory.build(&record, self.clock());
+        *self.lives.entry(record.name.clone()).or_default() += 1;
         self.rooms.insert(record.name, cell);
     }
 
@@ -404,7 +412,8 @@ impl World {
             self.input_at = self.now;
             if to == SERVER {
                 let clock = self.clock();
-                self.front.handle_inbound(clock, inbound, &mut self.plane, &Index(&self.rooms));
+                self.front
+                    .handle_inbound(clock, inbound, &mut self.plane, &Index(&self.rooms, &self.lives));
                 self.settle();
             } else if let Some(name) = self.phones.iter().find(|(_, p)| p.address == to && !p.dead).map(|(n, _)| n.clone())
                 && !self.watched(&name, &inbound)
@@ -421,7 +430,7 @@ impl World {
         }
         let clock = self.clock();
         if self.front.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
-            self.front.handle_timeout(clock, &mut self.plane, &Index(&self.rooms));
+            self.front.handle_timeout(clock, &mut self.plane, &Index(&self.rooms, &self.lives));
         }
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
             if self
@@ -451,11 +460,13 @@ impl World {
         }
         let clock = self.clock();
         for command in out.sip {
-            self.front.handle_room(clock, command, &mut self.plane, &Index(&self.rooms));
+            self.front
+                .handle_room(clock, command, &mut self.plane, &Index(&self.rooms, &self.lives));
         }
         if over {
             self.rooms.remove(name);
-            self.front.handle_room_gone(clock, name, &mut self.plane, &Index(&self.rooms));
+            self.front
+                .handle_room_gone(clock, name, &mut self.plane, &Index(&self.rooms, &self.lives));
         }
     }
 
@@ -466,7 +477,8 @@ impl World {
             if let Some((room, message)) = self.front.poll_room() {
                 self.with_cell(&room, |cell, out| cell.handle(clock, Input::Sip(message), out));
             } else if let Some(report) = self.plane.reports.pop_front() {
-                self.front.handle_media(clock, report, &mut self.plane, &Index(&self.rooms));
+                self.front
+                    .handle_media(clock, report, &mut self.plane, &Index(&self.rooms, &self.lives));
             } else {
                 break;
             }
@@ -752,7 +764,7 @@ impl World {
         let mut queue = VecDeque::from([element]);
         let clock = self.clock();
         while let Some(element) = queue.pop_front() {
-            match self.service.route(clock, element, &Index(&self.rooms)) {
+            match self.service.route(clock, element, &Index(&self.rooms, &self.lives)) {
                 Route::ToRoom(room, stanza) => self.with_cell(&room, |cell, out| cell.handle(clock, Input::Stanza(stanza), out)),
                 Route::Create(record, stanza) => {
                     let name = record.name.clone();
@@ -839,6 +851,14 @@ impl World {
     /// The media plane reports something.
     pub(crate) fn media(&mut self, report: MediaReport) {
         self.plane.reports.push_back(report);
+        self.settle();
+    }
+
+    /// The front hears once more, and late, that a room is gone.
+    pub(crate) fn room_gone(&mut self, room: &str) {
+        let (name, clock) = (RoomName::new(room).expect("a room name"), self.clock());
+        self.front
+            .handle_room_gone(clock, &name, &mut self.plane, &Index(&self.rooms, &self.lives));
         self.settle();
     }
 

@@ -19,6 +19,8 @@ use crate::peers::sip::{ToRoom, refusal_response};
 pub(super) struct Call {
     pub(super) leg: LegId,
     pub(super) room: RoomName,
+    /// Which of the rooms of this name.
+    life: Option<u64>,
     pub(super) flow: Flow,
     /// Their Contact URI as given: what a SUBSCRIBE of the same phone carries again.
     pub(super) contact: String,
@@ -123,11 +125,13 @@ impl SipFront {
             correlation,
         };
         self.to_rooms.push_back((room.clone(), join));
+        let life = rooms.life(&room);
         self.calls.insert(
             call,
             Call {
                 leg,
                 room,
+                life,
                 flow,
                 contact,
                 routes: watch::routes(request),
@@ -290,16 +294,20 @@ impl SipFront {
         }
     }
 
-    /// The room's task is gone.
-    pub(super) fn abandon_calls(&mut self, now: Now, room: &RoomName, plane: &mut dyn MediaPlane) {
+    /// The room's task is gone; `life` is of the room that has its name now.
+    pub(super) fn abandon_calls(&mut self, now: Now, room: &RoomName, life: Option<u64>, plane: &mut dyn MediaPlane) {
         let left: Vec<(CallId, LegId, State)> = self
             .calls
             .iter()
-            .filter(|(_, c)| c.room == *room)
+            .filter(|(_, c)| c.room == *room && (life.is_none() || c.life != life))
             .map(|(id, c)| (*id, c.leg, c.state))
             .collect();
         for (id, leg, state) in left {
             plane.order(MediaOrder::Close(leg));
+            if life.is_some() {
+                // Asked of the one room, it may have been let in by the other.
+                self.tell_room_of(leg, ToRoom::Gone(leg, LegCause::Failed));
+            }
             let _ = match state {
                 State::Asked => self.endpoint.reject(now.at, id, Rejection::new(480)),
                 State::Accepted => self.endpoint.hang_up(now.at, id, reason(&RoomEnd::RoomGone)),

@@ -56,6 +56,8 @@ pub struct MediaSettings {
 pub trait RoomLookup {
     /// It exists and takes calls.
     fn dialable(&self, name: &RoomName) -> bool;
+    /// Which room has this name now: another number than all that had it before. `None` if there is none.
+    fn life(&self, name: &RoomName) -> Option<u64>;
 }
 
 /// Counts of what the front refused.
@@ -151,10 +153,11 @@ impl SipFront {
         self.events(now, plane, rooms);
     }
 
-    /// A room's task is gone: whatever it left open is ended.
+    /// A room's task is gone: whatever it left open is ended. Another room may have its name already.
     pub fn handle_room_gone(&mut self, now: Now, room: &RoomName, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
-        self.abandon_calls(now, room, plane);
-        self.abandon_watches(now, room);
+        let life = rooms.life(room);
+        self.abandon_calls(now, room, life, plane);
+        self.abandon_watches(now, room, life);
         self.events(now, plane, rooms);
     }
 

@@ -15,6 +15,7 @@ const CONFERENCE_INFO: &str = "application/conference-info+xml";
 #[derive(Debug)]
 pub(super) struct Watch {
     pub(super) room: RoomName,
+    life: Option<u64>,
 }
 
 impl SipFront {
@@ -30,7 +31,8 @@ impl SipFront {
         match self.try_subscribe(now, call, flow, request, rooms) {
             Ok((room, watcher)) => {
                 self.to_rooms.push_back((room.clone(), ToRoom::Watch { subscription, watcher }));
-                self.watches.insert(subscription, Watch { room });
+                let life = rooms.life(&room);
+                self.watches.insert(subscription, Watch { room, life });
             }
             Err(rejection) => {
                 // Gone: the transaction has run out meanwhile.
@@ -113,10 +115,15 @@ impl SipFront {
         let _ = self.endpoint.terminate(now.at, subscription, reason, None);
     }
 
-    /// The room's task is gone.
-    pub(super) fn abandon_watches(&mut self, now: Now, room: &RoomName) {
-        let left: Vec<SubscriptionId> = self.watches.iter().filter(|(_, w)| w.room == *room).map(|(id, _)| *id).collect();
+    /// The room's task is gone; `life` is of the room that has its name now.
+    pub(super) fn abandon_watches(&mut self, now: Now, room: &RoomName, life: Option<u64>) {
+        let is_left = |watch: &Watch| watch.room == *room && (life.is_none() || watch.life != life);
+        let left: Vec<SubscriptionId> = self.watches.iter().filter(|(_, w)| is_left(w)).map(|(id, _)| *id).collect();
         for subscription in left {
+            if life.is_some() {
+                // Asked of the one room, it may have come to the other.
+                self.tell_watch(subscription, ToRoom::Unwatch(subscription));
+            }
             self.terminate(now, subscription, WatchEnd::NoResource);
         }
     }
