@@ -33,7 +33,11 @@ fn main() -> ExitCode {
         let mut text = format!("cusax: {error}");
         let mut cause = error.source();
         while let Some(source) = cause {
-            text.push_str(&format!(": {source}"));
+            let reason = source.to_string();
+            // Some errors show their cause themselves.
+            if !text.ends_with(&reason) {
+                text.push_str(&format!(": {reason}"));
+            }
             cause = source.source();
         }
         let _nobody_is_left_to_tell = writeln!(io::stderr(), "{text}");
