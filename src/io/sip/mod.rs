@@ -69,13 +69,13 @@ impl SipTransport {
         for (transport, address) in listen {
             match transport {
                 Transport::Udp => {
-                    let port = UdpPort::bind(*address)?;
+                    let port = UdpPort::bind(*address).map_err(|e| named(*transport, *address, &e))?;
                     listening.push((Transport::Udp, port.local()));
                     tasks.spawn(port.clone().receive(inbound.clone()));
                     ports.push(port);
                 }
                 Transport::Tcp => {
-                    let listener = stream::listen(*address)?;
+                    let listener = stream::listen(*address).map_err(|e| named(*transport, *address, &e))?;
                     let local = listener.local_addr()?;
                     listening.push((Transport::Tcp, local));
                     tasks.spawn(stream::accept(listener, local, connections.clone()));
@@ -154,6 +154,11 @@ impl Drop for SipTransport {
     fn drop(&mut self) {
         self.connections.close_all();
     }
+}
+
+/// With several addresses the operator needs to know which.
+fn named(transport: Transport, address: SocketAddr, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{transport}:{address}: {error}"))
 }
 
 #[cfg(test)]
