@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use minidom::Element;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
 
 use crate::model::{RoomName, StoreOp};
 use crate::peers::muc::{MucService, RoomIndex, RoomSummary, Route};
@@ -54,10 +53,9 @@ impl ChatTask {
                 // The phones domain carries no occupancy of hosted rooms: only the rooms' own stream matters to them.
                 ChatInput::Up(domain) if domain == self.rooms_domain => self.tell_all(|| Input::ChatLink(true)).await,
                 ChatInput::Down(domain) if domain == self.rooms_domain => self.tell_all(|| Input::ChatLink(false)).await,
-                ChatInput::Up(domain) => info!(domain, "connected"),
-                ChatInput::Down(domain) => warn!(domain, "disconnected"),
                 ChatInput::Overflow(domain) if domain == self.rooms_domain => self.tell_all(|| Input::ChatOverflow).await,
-                ChatInput::Overflow(domain) => warn!(domain, "the chat server is too slow: stanzas are lost"),
+                // The streams log it themselves.
+                ChatInput::Up(_) | ChatInput::Down(_) | ChatInput::Overflow(_) => {}
             }
         }
     }

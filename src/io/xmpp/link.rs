@@ -88,11 +88,12 @@ impl<T: From<XmppInbound>> Link<T> {
     }
 
     fn log_trouble(&mut self, trouble: String, wait: Duration) {
-        let (domain, server, wait) = (self.domain(), &self.settings.server, wait.as_secs_f32());
+        let (domain, server) = (self.domain(), &self.settings.server);
+        let again_in_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         if trouble == self.last_trouble {
-            debug!(domain, server, wait, "no chat server: {trouble}");
+            debug!(domain, server, again_in_ms, "no chat server: {trouble}");
         } else {
-            warn!(domain, server, wait, "no chat server: {trouble}");
+            warn!(domain, server, again_in_ms, "no chat server: {trouble}");
             self.last_trouble = trouble;
         }
     }
