@@ -1,9 +1,10 @@
-//! What happened in a room, as people read it: one log line an event, and the same to whoever follows along.
+//! What happened in a room, as people read it: one log line an event (what nobody decided, like who speaks, at level debug), and the same to
+//! whoever follows along.
 //!
 //! Names are shown as the room shows them to everybody; numbers and JIDs stay out (rule R13).
 
 use tokio::sync::broadcast;
-use tracing::info;
+use tracing::{debug, info};
 
 use crate::model::{Actor, Correlation, PersonId};
 use crate::room::{AudioLevel, EndCause, Event, LeaveCause, Numbered, PersonView, Room};
@@ -22,7 +23,12 @@ pub(super) fn write(room: &Room, event: &Numbered, follower: Option<&broadcast::
         return;
     };
     let correlation = correlation.map(|c| c.to_string());
-    info!(room = %room.name(), seq = event.seq, correlation, "{text}");
+    // Who speaks changes all the time.
+    if matches!(event.event, Event::AudioChanged { by: None, .. }) {
+        debug!(room = %room.name(), seq = event.seq, correlation, "{text}");
+    } else {
+        info!(room = %room.name(), seq = event.seq, correlation, "{text}");
+    }
     if let Some(follower) = follower {
         // Nobody following is the normal case.
         let _ = follower.send(Line {
@@ -99,7 +105,7 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)>
             if destroyed.is_some() {
                 "the room was destroyed"
             } else {
-                "the room is empty and ends"
+                "the room ends"
             }
             .to_owned(),
             None,

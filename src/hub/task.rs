@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use minidom::Element;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
-use tracing::{error, info};
+use tracing::error;
 
 use crate::model::{MediaOrder, RoomName, StoreOp};
 use crate::peers::sip::{FromRoom, ToRoom, WatchEnd};
@@ -82,7 +82,6 @@ impl RoomTask {
             }
             self.handle.summary.update(self.cell.room());
             if self.cell.is_over() {
-                info!(room = %name, "room is over");
                 break;
             }
         }
