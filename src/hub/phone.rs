@@ -173,8 +173,13 @@ fn log(record: &CallRecord) {
         packets_late = stats.late,
         packets_rejected = stats.rejected,
         packets_sent = stats.sent,
-        jitter_ms = f64::from(stats.jitter_ms),
-        round_trip_ms = stats.round_trip_ms.map(f64::from),
+        jitter_ms = tenths(stats.jitter_ms),
+        round_trip_ms = stats.round_trip_ms.map(tenths),
         "call ended"
     );
+}
+
+/// No measurement is finer.
+fn tenths(ms: f32) -> f64 {
+    (f64::from(ms) * 10.0).round() / 10.0
 }

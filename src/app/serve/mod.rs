@@ -184,6 +184,7 @@ impl Server {
 
     /// Refuses new calls, says goodbye at both doors, writes what is to be kept; within three seconds, whatever peers do.
     pub async fn stop(self) {
+        info!("stopping");
         let until = Instant::now() + STOP_WITHIN;
         let told = Instant::now() + GOODBYE_WITHIN;
         let (done, phones_done) = oneshot::channel();
