@@ -24,7 +24,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE", default_value = "/etc/cusax/cusax.toml")]
         config: PathBuf,
     },
-    /// Read a configuration and tell all that is wrong with it, and how many calls it can hold
+    /// Read a configuration; tell all that is wrong with it, or how many calls it can hold
     CheckConfig {
         /// The configuration
         #[arg(value_name = "FILE")]
@@ -37,7 +37,7 @@ pub enum Command {
     /// Look at the rooms of a running server, and moderate them
     #[command(subcommand)]
     Room(RoomArgs),
-    /// Show the counters of a running server
+    /// Show the counters of a running server, from its start
     Stats(Connection),
 }
 
@@ -74,7 +74,7 @@ pub struct Connection {
 pub struct Whom {
     /// The room's name
     pub room: String,
-    /// A nick, a name, or the number of a row (`#3`)
+    /// A nick or a name, as `room show` has it, or the number of a row, for a shell in quotes: '#3'
     pub who: String,
     #[command(flatten)]
     connection: Connection,
@@ -92,11 +92,11 @@ pub enum RoomArgs {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Silence somebody's voice
+    /// Silence somebody's voice; they go on hearing
     Mute(Whom),
-    /// Take that back
+    /// Give somebody's voice back, whichever moderator took it
     Unmute(Whom),
-    /// Put somebody out by both doors
+    /// Put somebody out by both doors; for a minute they don't come back (`kick_quarantine_s`)
     Kick {
         #[command(flatten)]
         whom: Whom,
@@ -104,7 +104,7 @@ pub enum RoomArgs {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
-    /// Let nobody new enter
+    /// Let nobody new enter, by either door, until `--off` or a restart
     Lock {
         /// The room's name
         room: String,
