@@ -242,8 +242,8 @@ fn config_text(sip: SocketAddr, prosody: &Prosody) -> String {
         "# The demo's configuration: everything on loopback, everything temporary.\n\
          [sip]\n\
          domain = \"{SIP_DOMAIN}\"\n\
-         # MD5 first: Debian's baresip gives up at a first challenge that is SHA-256.\n\
-         digest = [\"md5\", \"sha-256\"]\n\
+         # MD5 alone: Debian's baresip gives up when SHA-256 is offered as well, in any order.\n\
+         digest = [\"md5\"]\n\
          listen = [\"udp:{sip}\", \"tcp:{sip}\"]\n\n\
          [media]\n\
          listen = [\"127.0.0.1\"]\n\n\
