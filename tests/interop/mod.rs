@@ -13,3 +13,4 @@ mod prosody;
 mod rooms;
 mod sipp;
 mod voices;
+mod weight;

@@ -54,23 +54,32 @@ fn r12_m7_the_chat_moderator_mutes_unmutes_and_kicks_a_phone() {
     let mut m = Meeting::new("moderated", "PCMU/8000/1");
     let phone = format!("{ROOM}/zoe (phone)");
 
-    let asked = m.ann.forget();
-    m.ann.set_role(ROOM, "zoe (phone)", "visitor").expect("an owner may");
-    let shown = m.ann.presence(&phone, |p| p["role"] == "visitor");
-    eprintln!("mute by chat to presence through Prosody: {:?}", shown.at - asked);
-    m.max.hears(440, false, WINDOW);
-
-    let asked = m.ann.forget();
-    m.ann.set_role(ROOM, "zoe (phone)", "participant").expect("an owner may");
-    let shown = m.ann.presence(&phone, |p| p["role"] == "participant");
-    eprintln!("unmute by chat to presence through Prosody: {:?}", shown.at - asked);
-    m.max.hears(440, true, WINDOW);
+    let mut times = Vec::new();
+    for round in 0..20 {
+        for (role, audible) in [("visitor", false), ("participant", true)] {
+            let asked = m.ann.forget();
+            m.ann.set_role(ROOM, "zoe (phone)", role).expect("an owner may");
+            let shown = m.ann.presence(&phone, |p| p["role"] == role);
+            times.push(shown.at - asked);
+            if round == 0 {
+                m.max.hears(440, audible, WINDOW);
+            }
+        }
+    }
+    times.sort_unstable();
+    let (half, most) = (times[times.len() / 2], times[times.len() * 95 / 100]);
+    peers::tell(&format!(
+        "a moderator's mute, until Prosody shows it: median {half:.1?}, 95 % within {most:.1?} (rule R12: 150 ms)"
+    ));
 
     m.zoe.events.forget();
     let asked = m.ann.forget();
     m.ann.set_role(ROOM, "zoe (phone)", "none").expect("an owner may");
     let closed = m.zoe.closed();
-    eprintln!("kick by chat to BYE through Prosody: {:?}", closed.at - asked);
+    peers::tell(&format!(
+        "a moderator's kick through Prosody, until the phone has its BYE: {:.1?} (rule R12: 150 ms)",
+        closed.at - asked
+    ));
     let gone = m.ann.presence(&phone, |p| p["type"] == "unavailable").event;
     let statuses = gone["statuses"].as_array().expect("a list");
     assert!(statuses.contains(&307.into()) && !statuses.contains(&333.into()), "rule R7: {gone}");

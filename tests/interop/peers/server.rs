@@ -214,6 +214,13 @@ impl Server {
         self.child.wait(LIMIT).expect("it ends in time")
     }
 
+    /// Memory of the process in use now (`VmRSS`), in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("proc(5)");
+        1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    }
+
     /// Every UDP port that it has open, by the kernel's tables.
     pub(crate) fn udp_ports(&self) -> Vec<u16> {
         let files = fs::read_dir(format!("/proc/{}/fd", self.id())).expect("it runs");

@@ -60,6 +60,11 @@ impl Message {
 impl Sipp {
     /// Starts a script; `name` is for its files.
     pub(crate) fn start(folder: &Path, name: &str, line: &Line, script: &Script) -> Self {
+        Self::start_many(folder, name, line, script, 1)
+    }
+
+    /// Starts a script as so many calls at once, 50 more each second.
+    pub(crate) fn start_many(folder: &Path, name: &str, line: &Line, script: &Script, calls: u32) -> Self {
         let files = folder.join(format!("sipp-{name}"));
         fs::create_dir_all(&files).expect("writable");
         fs::write(files.join("script.xml"), script.xml()).expect("writable");
@@ -78,7 +83,20 @@ impl Sipp {
             "-ap",
             password,
         ];
-        let limits = ["-m", "1", "-l", "1", "-recv_timeout", "20000", "-timeout", "100", "-timeout_error"];
+        let calls = calls.to_string();
+        let limits = [
+            "-m",
+            &calls,
+            "-l",
+            &calls,
+            "-r",
+            "50",
+            "-recv_timeout",
+            "20000",
+            "-timeout",
+            "100",
+            "-timeout_error",
+        ];
         let mut arguments = vec!["-sf".to_owned(), "script.xml".to_owned()];
         arguments.extend(values.into_iter().chain(limits).map(str::to_owned));
         arguments.push(line.server.to_string());
