@@ -68,14 +68,15 @@ impl RoomTask {
                     }
                     continue;
                 }
-                input = self.inbox.recv() => {
-                    let Some(input) = input else { break };
-                    if !self.guarded(|cell, out| cell.handle(clock::now(), input, out)) {
+                // Before the inbox: a room that is never left in peace still keeps its times.
+                () = async { match due { Some((at, _)) => sleep_until(at.into()).await, None => std::future::pending().await } } => {
+                    if !self.guarded(|cell, out| cell.handle_timeout(clock::now(), out)) {
                         break;
                     }
                 }
-                () = async { match due { Some((at, _)) => sleep_until(at.into()).await, None => std::future::pending().await } } => {
-                    if !self.guarded(|cell, out| cell.handle_timeout(clock::now(), out)) {
+                input = self.inbox.recv() => {
+                    let Some(input) = input else { break };
+                    if !self.guarded(|cell, out| cell.handle(clock::now(), input, out)) {
                         break;
                     }
                 }
