@@ -28,14 +28,15 @@ impl Key {
     /// The key of a caller who has proven who they are.
     pub(super) fn of_account(directory: &dyn Directory, caller: &Caller) -> Option<Self> {
         match caller {
-            Caller::Account { aor, .. } => Some(
-                directory
-                    .by_aor(aor)
-                    .and_then(|account| account.jid)
-                    .map_or_else(|| Self::Aor(aor.clone()), Self::Jid),
-            ),
+            Caller::Account { aor, .. } => Some(Self::of_aor(directory, aor)),
             Caller::Claimed { .. } | Caller::Anonymous => None,
         }
+    }
+
+    /// The key of a proven address: that of the account that has it, if one alone has it.
+    pub(super) fn of_aor(directory: &dyn Directory, aor: &Aor) -> Self {
+        let jid = directory.by_aor(aor).and_then(|account| account.jid);
+        jid.map_or_else(|| Self::Aor(aor.clone()), Self::Jid)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The two doors: entering the chat under a nick, coming in by phone, and what occupants ask about themselves.
 
-use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId, media::Seat};
+use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId, media::Seat};
 
 use super::binding::{self, Key};
 use super::nick::Look;
@@ -19,6 +19,7 @@ const MAX_LEGS_EACH: usize = 10;
 pub(super) struct Knock {
     pub(super) leg: LegId,
     pub(super) caller: Caller,
+    pub(super) account: Option<Aor>,
     pub(super) ssrc: u32,
     pub(super) endpoint: String,
     pub(super) correlation: Correlation,
@@ -71,6 +72,7 @@ impl Room {
         let Knock {
             leg,
             caller,
+            account,
             ssrc,
             endpoint,
             correlation,
@@ -85,10 +87,18 @@ impl Room {
         };
         let listed = self.listed(&key);
         let present = self.roster.by_key(&key);
+        // Rule R13 hides who calls, and rule R3 still knows them.
+        let (known, affiliation) = match account.as_ref().map(|aor| (aor, Key::of_aor(self.directory.as_ref(), aor))) {
+            Some((aor, key)) => {
+                let affiliation = self.affiliation_of_caller(self.listed(&key).as_ref(), &self.pseudonyms.of_aor(aor));
+                (Some(Barred::Proven(key)), affiliation)
+            }
+            None => (Barred::of(&key, Some(&caller)), self.affiliation_of_caller(listed.as_ref(), &phone)),
+        };
         let who = Arriving {
-            affiliation: self.affiliation_of_caller(listed.as_ref(), &phone),
+            affiliation,
             is_in: present.is_some(),
-            quarantined: Barred::of(&key, Some(&caller)).is_some_and(|barred| self.quarantine.holds(now.at, &barred)),
+            quarantined: known.is_some_and(|barred| self.quarantine.holds(now.at, &barred)),
         };
         policy::join(self.doors(), who)?;
         if present

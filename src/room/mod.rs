@@ -148,6 +148,7 @@ impl Room {
             Request::Join {
                 leg,
                 caller,
+                account,
                 ssrc,
                 endpoint,
                 correlation,
@@ -157,6 +158,7 @@ impl Room {
                     doors::Knock {
                         leg,
                         caller,
+                        account,
                         ssrc,
                         endpoint,
                         correlation,

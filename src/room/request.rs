@@ -1,6 +1,6 @@
 //! What somebody wants. A request is answered at once, and may be refused.
 
-use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, OccupantId, PersonId, Role, RoomConfig};
+use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, LegId, OccupantId, PersonId, Role, RoomConfig};
 
 /// What somebody wants of the room.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,8 @@ pub enum Request {
         leg: LegId,
         /// Who they are.
         caller: Caller,
+        /// The account that a caller has proven and doesn't want shown: bans, quarantine and membership hold for it (rules R3, R13).
+        account: Option<Aor>,
         /// SSRC of what we send to them; shown as `src-id`.
         ssrc: u32,
         /// What the endpoint is called in conference state: its Contact URI.

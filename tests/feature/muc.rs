@@ -177,6 +177,7 @@ impl House {
         };
         let join = Request::Join {
             leg,
+            account: None,
             caller: caller.clone(),
             ssrc: 1,
             endpoint: "sip:gw@192.0.2.1".to_owned(),

@@ -261,6 +261,7 @@ impl World {
         let expected = self.reference.call(&who);
         let request = Request::Join {
             leg,
+            account: None,
             caller: caller.clone(),
             ssrc: 1,
             endpoint: "sip:a@b".to_owned(),

@@ -318,3 +318,26 @@ fn signing_in_costs_two_round_trips_and_no_timer() {
     let took = w.clock().at - before;
     assert!(took <= SHORT, "{took:?}");
 }
+
+#[test]
+fn r03_who_is_banned_does_not_come_back_by_asking_for_privacy() {
+    let mut w = World::new(22);
+    w.enter("ann", "blue");
+    w.set_affiliation("ann", "blue", "bob@example.com", "outcast");
+    w.phone("bob");
+    w.dial_with("bob", "blue", &[("Privacy", "id")]);
+    w.run_until("refused", |w| w.at("bob").log.iter().any(|l| l.starts_with("ended: Refused")));
+    assert!(w.at("bob").received.iter().any(|m| m.starts_with("SIP/2.0 403")));
+}
+
+#[test]
+fn x6_a_signed_in_caller_who_asks_for_privacy_is_shown_to_nobody() {
+    let mut w = World::new(23);
+    w.enter("ann", "blue");
+    w.phone("bob");
+    w.dial_with("bob", "blue", &[("Privacy", "id")]);
+    w.run_until("the call is up", |w| w.at("bob").log.iter().any(|l| l == "200"));
+    w.run_for(SHORT);
+    assert!(w.saw("ann", &["<presence", "(phone)"]));
+    assert!(!w.saw("ann", &["bob"]));
+}

@@ -556,6 +556,15 @@ impl World {
 
     /// Calls a room; the answer is awaited by [`World::run_until`].
     pub(crate) fn dial(&mut self, phone: &str, room: &str) {
+        self.dial_with(phone, room, &[]);
+    }
+
+    /// Calls with further header fields.
+    pub(crate) fn dial_with(&mut self, phone: &str, room: &str, headers: &[(&str, &str)]) {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let to = Uri::parse(&format!("sip:{room}@{CONF}")).expect("a URI");
         self.at_phone(phone, |phone, now| {
             let port = phone.address.port() + 1000;
@@ -571,7 +580,7 @@ impl World {
                 offer: Body::sdp(sdp),
                 credentials: phone.credentials.clone(),
                 via: Some(Target::Flow(Flow { transport: Transport::Udp, local: phone.address, remote: SERVER, connection: None })),
-                headers: Vec::new(),
+                headers,
             };
             phone.call = Some(phone.endpoint.invite(now, args).expect("the server can be reached"));
         });

@@ -13,7 +13,7 @@ pub use front::{CallRecord, FrontCounters, FrontSettings, MediaSettings, RoomLoo
 pub use refusal::refusal_response;
 pub use room::{SipRoom, SipRoomSettings};
 
-use crate::model::{Caller, Correlation, LegId, SubscriptionId};
+use crate::model::{Aor, Caller, Correlation, LegId, SubscriptionId};
 use crate::room::{EndCause, LegCause, Refusal};
 
 /// From the front to a room.
@@ -25,6 +25,8 @@ pub enum ToRoom {
         leg: LegId,
         /// Who calls.
         caller: Caller,
+        /// The account that a caller has proven and doesn't want shown: bans, quarantine and membership hold for it (rules R3, R13).
+        account: Option<Aor>,
         /// SSRC of what we send to them.
         ssrc: u32,
         /// Their Contact URI.

@@ -120,6 +120,7 @@ impl SipRoom {
             ToRoom::Join {
                 leg,
                 caller,
+                account,
                 ssrc,
                 endpoint,
                 correlation,
@@ -134,6 +135,7 @@ impl SipRoom {
                     Request::Join {
                         leg,
                         caller,
+                        account,
                         ssrc,
                         endpoint,
                         correlation,

@@ -170,6 +170,7 @@ impl Story {
         let endpoint = "sip:u@10.0.0.9".to_owned();
         let request = Request::Join {
             leg,
+            account: None,
             caller: caller.clone(),
             ssrc: 9,
             endpoint,

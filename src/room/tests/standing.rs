@@ -183,6 +183,7 @@ fn m6_levels_of_participation() {
     let leg = LegId(900);
     let request = Request::Join {
         leg,
+        account: None,
         caller: proven("ann"),
         ssrc: 9,
         endpoint: "sip:a@b".to_owned(),

@@ -232,6 +232,7 @@ impl World {
         let leg = LegId(self.last_leg);
         let join = Request::Join {
             leg,
+            account: None,
             caller: caller.clone(),
             ssrc: 1,
             endpoint: "sip:x@192.0.2.1".to_owned(),

@@ -87,7 +87,7 @@ impl SipFront {
             self.counters.not_found += 1;
             return Err(Rejection::new(404));
         };
-        let caller = self.caller(now, request)?;
+        let (caller, account) = self.caller(now, request)?;
         let leg = LegId(self.next_leg);
         let correlation = Correlation(self.rng.random());
         let peer = flow.remote.ip();
@@ -120,6 +120,7 @@ impl SipFront {
         let join = ToRoom::Join {
             leg,
             caller,
+            account,
             ssrc: open.ssrc,
             endpoint: contact.clone(),
             correlation,

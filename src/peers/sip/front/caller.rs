@@ -1,6 +1,6 @@
 //! Who calls, and how far that is proven (rules R1, R3, R13; checklist X-6).
 
-use crate::model::{Caller, Now};
+use crate::model::{Aor, Caller, Now};
 use crate::sip::auth::Verdict;
 use crate::sip::endpoint::Rejection;
 use crate::sip::msg::{Request, Uri};
@@ -11,12 +11,14 @@ use super::SipFront;
 const NAME_MAX: usize = 80;
 
 impl SipFront {
-    /// The caller of an INVITE. Whoever names one of our accounts in `From` has to prove it.
-    pub(super) fn caller(&mut self, now: Now, request: &Request) -> Result<Caller, Rejection> {
+    /// The caller of an INVITE as they are to be shown, and the account behind one who wants to stay unknown.
+    /// Whoever names one of our accounts in `From` has to prove it.
+    pub(super) fn caller(&mut self, now: Now, request: &Request) -> Result<(Caller, Option<Aor>), Rejection> {
         match self.credentials(now, request)? {
-            Some(proven) => Ok(if wants_privacy(request) { Caller::Anonymous } else { proven }),
+            Some(Caller::Account { aor, .. }) if wants_privacy(request) => Ok((Caller::Anonymous, Some(aor))),
+            Some(proven) => Ok((proven, None)),
             None if self.names_an_account(request) || !self.settings.unproven_callers => Err(self.challenge(now, false)),
-            None => Ok(claimed(request)),
+            None => Ok((claimed(request), None)),
         }
     }
 
