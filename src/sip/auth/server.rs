@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -246,7 +247,7 @@ impl Window {
 /// Whether the credentials' uri is the request's. Parameters don't count: proxies add and remove `transport` and their own.
 fn same_target(uri: &str, target: &Uri) -> bool {
     let bare = |u: &SipUri| {
-        Uri::Sip(Box::new(SipUri {
+        Uri::Sip(Arc::new(SipUri {
             params: Default::default(),
             headers: None,
             ..u.clone()

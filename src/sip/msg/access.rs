@@ -29,6 +29,9 @@ pub type Access<T> = Result<T, HeaderError>;
 impl Headers {
     /// The topmost `Via`.
     pub fn top_via(&self) -> Access<Via> {
+        if let Some(read) = self.remembered() {
+            return Ok(read.via.clone());
+        }
         let value = self.first(Name::Via).ok_or(HeaderError::Missing(Name::Via))?;
         let mut cursor = Cursor::new(value);
         let via = Via::read(&mut cursor).map_err(|flaw| HeaderError::Bad(Name::Via, flaw))?;
@@ -61,17 +64,26 @@ impl Headers {
 
     /// `From`.
     pub fn from(&self) -> Access<NameAddr> {
-        self.required(Name::From, NameAddr::read)
+        match self.remembered() {
+            Some(read) => Ok(read.from.clone()),
+            None => self.required(Name::From, NameAddr::read),
+        }
     }
 
     /// `To`.
     pub fn to(&self) -> Access<NameAddr> {
-        self.required(Name::To, NameAddr::read)
+        match self.remembered() {
+            Some(read) => Ok(read.to.clone()),
+            None => self.required(Name::To, NameAddr::read),
+        }
     }
 
     /// `CSeq`.
     pub fn cseq(&self) -> Access<CSeq> {
-        self.required(Name::CSeq, CSeq::read)
+        match self.remembered() {
+            Some(read) => Ok(read.cseq.clone()),
+            None => self.required(Name::CSeq, CSeq::read),
+        }
     }
 
     /// `Call-ID`.

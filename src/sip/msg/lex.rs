@@ -17,8 +17,15 @@ impl<'a> Cursor<'a> {
         self.rest.first().copied()
     }
 
+    /// What hasn't been taken.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(crate) fn skip_space(&mut self) {
-        self.take_while(is_space);
+        while let [b' ' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
     }
 
     /// Whether nothing but white space is left.
@@ -47,11 +54,13 @@ impl<'a> Cursor<'a> {
 
     /// A token; `None` if there is none.
     pub(crate) fn token(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.token_bytes()?).ok()
+    }
+
+    /// Likewise, for those who need no text.
+    pub(crate) fn token_bytes(&mut self) -> Option<&'a [u8]> {
         let taken = self.take_while(is_token);
-        if taken.is_empty() {
-            return None;
-        }
-        std::str::from_utf8(taken).ok()
+        (!taken.is_empty()).then_some(taken)
     }
 
     /// A quoted string with its quotes, escapes untouched; `None` if there is none or it doesn't end.

@@ -9,6 +9,7 @@ mod method;
 mod name;
 mod params;
 mod parse;
+mod salvage;
 mod stream;
 mod typed;
 mod uri;

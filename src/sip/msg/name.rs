@@ -33,7 +33,9 @@ macro_rules! names {
                     let letter = letter.to_ascii_lowercase();
                     $($(if letter == $compact { return Some(Self::$variant); })?)*
                 }
-                $(if name.len() == $text.len() && name.eq_ignore_ascii_case($text.as_bytes()) { return Some(Self::$variant); })*
+                // Nearly all write a name as the documents do, which is quickly seen.
+                $(if name == $text.as_bytes() { return Some(Self::$variant); })*
+                $(if name.eq_ignore_ascii_case($text.as_bytes()) { return Some(Self::$variant); })*
                 None
             }
         }
@@ -95,10 +97,11 @@ names! {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
-            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
-        }
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+            && match (self, other) {
+                (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
+                _ => true,
+            }
     }
 }
 

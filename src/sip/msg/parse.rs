@@ -1,15 +1,15 @@
 //! Bytes to messages. Refuses what breaks the message as a whole; what one header means is left to its accessor.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::{
     access::HeaderError,
-    headers::Headers,
-    lex::{is_token, lossy, trim},
-    message::{Message, Request, Response, reason_phrase},
+    headers::{Headers, Mandatory},
+    lex::{Cursor, lossy, trim},
+    message::{Message, Request, Response},
     method::Method,
     name::Name,
-    typed::Via,
+    salvage::malformed,
     uri::{BadUri, Uri},
 };
 
@@ -18,6 +18,9 @@ pub const MAX_MESSAGE: usize = 65_536;
 
 /// Header fields of one message, at most. Real messages have under 60; each costs us some 60 bytes, and the smallest 4 on the wire.
 pub const MAX_HEADERS: usize = 512;
+
+/// Room for the header values of most messages, in bytes: one allocation does.
+const USUAL_HEAD: usize = 1024;
 
 /// A message that can't be used, and the answer to it if one can be given (rule R40).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +70,7 @@ pub enum Why {
 }
 
 impl Why {
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         match self {
             Self::Version => 505,
             Self::TooLarge => 513,
@@ -91,20 +94,20 @@ pub fn parse_datagram(bytes: &[u8]) -> Result<Message, Malformed> {
         reply: None,
     })?;
     let bytes = &bytes[start..];
-    let (head, body) = match find_head_end(bytes, 0) {
-        Some((head, body)) => (&bytes[..head], &bytes[body..]),
-        None => return Err(malformed(bytes, Why::HeaderLine("no empty line after the headers"))),
+    let read = if bytes.len() > MAX_MESSAGE {
+        Err(Why::TooLarge)
+    } else {
+        whole(bytes)
     };
-    if bytes.len() > MAX_MESSAGE {
-        return Err(malformed(head, Why::TooLarge));
-    }
-    let (mut message, length) = parse_head(head)?;
+    read.map_err(|why| malformed(bytes, why))
+}
+
+fn whole(bytes: &[u8]) -> Result<Message, Why> {
+    let (mut message, length, body) = strict(bytes)?;
+    let body = body.ok_or(Why::HeaderLine("no empty line after the headers"))?;
     let body = match length {
         None => body,
-        Some(length) => usize::try_from(length)
-            .ok()
-            .and_then(|l| body.get(..l))
-            .ok_or_else(|| malformed(head, Why::Truncated))?,
+        Some(length) => usize::try_from(length).ok().and_then(|l| body.get(..l)).ok_or(Why::Truncated)?,
     };
     set_body(&mut message, body);
     Ok(message)
@@ -132,62 +135,73 @@ pub(crate) fn find_head_end(bytes: &[u8], from: usize) -> Option<(usize, usize)>
 
 /// Reads a head up to but without its empty line, and its `Content-Length`.
 pub(crate) fn parse_head(head: &[u8]) -> Result<(Message, Option<u64>), Malformed> {
-    strict(head).map_err(|why| malformed(head, why))
+    match strict(head) {
+        Ok((message, length, _)) => Ok((message, length)),
+        Err(why) => Err(malformed(head, why)),
+    }
 }
 
-fn strict(head: &[u8]) -> Result<(Message, Option<u64>), Why> {
-    let (start_line, rest) = split_line(head);
-    let mut headers = Headers::with_room(head.len());
-    read_fields(rest, |field| match field {
+/// A message without its body, its `Content-Length`, and what is behind the empty line.
+type Strict<'a> = (Message, Option<u64>, Option<&'a [u8]>);
+
+fn strict(bytes: &[u8]) -> Result<Strict<'_>, Why> {
+    let (start_line, rest) = split_line(bytes);
+    let mut headers = Headers::with_room(rest.len().min(USUAL_HEAD));
+    let behind = read_fields(rest, |field| match field {
         Ok(_) if headers.len() == MAX_HEADERS => Err(Why::HeaderLine("too many")),
-        Ok((name, pieces)) => {
-            headers.push_parsed(name, pieces);
+        Ok((name, value, folds)) => {
+            headers.push_parsed(name, value, folds);
             Ok(())
         }
         Err(flaw) => Err(Why::HeaderLine(flaw)),
     })?;
-    let message = match start_line.strip_prefix(b"SIP/") {
+    match start_line.strip_prefix(b"SIP/") {
         Some(rest) => {
             let (status, reason) = status_line(rest)?;
-            Message::Response(Response {
+            let length = check(&mut headers, None)?;
+            let body = Vec::new();
+            let response = Response {
                 status,
                 reason,
                 headers,
-                body: Vec::new(),
-            })
+                body,
+            };
+            Ok((Message::Response(response), length, behind))
         }
         None => {
             let (method, uri) = request_line(start_line)?;
-            Message::Request(Request {
+            let length = check(&mut headers, Some(&method))?;
+            let body = Vec::new();
+            let request = Request {
                 method,
                 uri,
                 headers,
-                body: Vec::new(),
-            })
+                body,
+            };
+            Ok((Message::Request(request), length, behind))
         }
-    };
-    let length = check(&message)?;
-    Ok((message, length))
+    }
 }
 
-/// What every message needs (RFC 3261 section 8.1.1). `Max-Forwards` is missing from requests of RFC 2543 and may be.
-fn check(message: &Message) -> Result<Option<u64>, Why> {
-    let headers = message.headers();
+/// What every message needs (RFC 3261 section 8.1.1), and what a request does. `Max-Forwards` is missing from requests of RFC 2543 and may be.
+fn check(headers: &mut Headers, request: Option<&Method>) -> Result<Option<u64>, Why> {
     let via = headers.top_via()?;
     if via.protocol != "SIP/2.0" {
         return Err(Why::Version);
     }
-    headers.from()?;
-    headers.to()?;
+    let from = headers.from()?;
+    let to = headers.to()?;
     headers.call_id()?;
     let cseq = headers.cseq()?;
-    if let Message::Request(request) = message {
-        if cseq.method != request.method {
+    if let Some(method) = request {
+        if cseq.method != *method {
             return Err(Why::MethodMismatch);
         }
         headers.max_forwards()?;
     }
-    Ok(headers.content_length()?)
+    let length = headers.content_length()?;
+    headers.remember(Mandatory { via, from, to, cseq });
+    Ok(length)
 }
 
 fn request_line(line: &[u8]) -> Result<(Method, Uri), Why> {
@@ -229,113 +243,69 @@ fn status_line(rest: &[u8]) -> Result<(u16, String), Why> {
     }
 }
 
-/// Calls `take` for each header field with the pieces of its value: one, or as many as a fold makes (RFC 3261 section 7.3.1).
-fn read_fields(mut rest: &[u8], mut take: impl FnMut(Result<(Name, &[&[u8]]), &'static str>) -> Result<(), Why>) -> Result<(), Why> {
-    let mut pieces: Vec<&[u8]> = Vec::new();
+/// A header field: its value, and the lines that the value goes on in if it is folded (RFC 3261 section 7.3.1).
+pub(crate) type Field<'a> = (Name, &'a [u8], &'a [&'a [u8]]);
+
+/// Calls `take` for each header field up to the empty line, and returns what is behind that, if it comes.
+pub(crate) fn read_fields(
+    mut rest: &[u8],
+    mut take: impl FnMut(Result<Field<'_>, &'static str>) -> Result<(), Why>,
+) -> Result<Option<&[u8]>, Why> {
+    let mut folds: Vec<&[u8]> = Vec::new();
     while !rest.is_empty() {
-        let (line, next) = split_line(rest);
-        rest = next;
-        let mut name = split_field(line).map(|(name, value)| {
-            pieces.clear();
-            pieces.push(value);
-            name
-        });
-        while let [b' ' | b'\t', ..] = rest {
-            let (line, next) = split_line(rest);
-            rest = next;
-            // Some stacks take a lone CR for a line end: what we pass on must not mean two things.
-            if memchr(b'\r', line).is_some() {
-                name = Err(LONE_RETURN);
-            }
-            pieces.push(trim(line));
+        if let [b'\n', behind @ ..] | [b'\r', b'\n', behind @ ..] = rest {
+            return Ok(Some(behind));
         }
-        take(name.map(|name| (name, pieces.as_slice())))?;
+        let (line, next) = clean_line(rest);
+        rest = next;
+        let mut field = line.and_then(split_field);
+        folds.clear();
+        while let [b' ' | b'\t', ..] = rest {
+            let (line, next) = clean_line(rest);
+            rest = next;
+            match line {
+                Ok(line) => folds.push(trim(line)),
+                Err(flaw) => field = Err(flaw),
+            }
+        }
+        take(field.map(|(name, value)| (name, value, folds.as_slice())))?;
     }
-    Ok(())
+    Ok(None)
 }
 
-const LONE_RETURN: &str = "a carriage return inside a line";
-
 fn split_field(line: &[u8]) -> Result<(Name, &[u8]), &'static str> {
-    if memchr(b'\r', line).is_some() {
-        return Err(LONE_RETURN);
-    }
-    let colon = memchr(b':', line).ok_or("a line without a colon")?;
+    let mut cursor = Cursor::new(line);
+    let name = cursor.token_bytes();
     // White space before the colon is allowed (HCOLON), before the name it would be a fold.
-    let name = &line[..colon];
-    let name = &name[..name.iter().rposition(|b| *b != b' ' && *b != b'\t').map_or(0, |p| p + 1)];
-    if name.is_empty() || !name.iter().all(|b| is_token(*b)) {
-        return Err("a name that is no token");
+    let colon = cursor.eat(b':');
+    match name {
+        Some(name) if colon => {
+            let name = Name::known(name).unwrap_or_else(|| Name::parse(&lossy(name)));
+            Ok((name, trim(cursor.rest())))
+        }
+        _ if memchr(b':', line).is_none() => Err("a line without a colon"),
+        _ => Err("a name that is no token"),
     }
-    let name = Name::known(name).unwrap_or_else(|| Name::parse(&lossy(name)));
-    Ok((name, trim(&line[colon + 1..])))
+}
+
+/// The first line without its end, and the rest. Some stacks take a lone CR for a line end: what we pass on must not mean two things.
+fn clean_line(bytes: &[u8]) -> (Result<&[u8], &'static str>, &[u8]) {
+    let Some(end) = memchr2(b'\r', b'\n', bytes) else {
+        return (Ok(bytes), &[]);
+    };
+    match &bytes[end..] {
+        [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => (Ok(&bytes[..end]), rest),
+        _ => (Err("a carriage return inside a line"), split_line(bytes).1),
+    }
 }
 
 /// The first line without its end, and the rest.
-fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     let Some(end) = memchr(b'\n', bytes) else {
         return (bytes, &[]);
     };
     let line = &bytes[..end];
     (line.strip_suffix(b"\r").unwrap_or(line), &bytes[end + 1..])
-}
-
-/// Reads once more, skipping what can't be read, to say no to the sender.
-pub(crate) fn malformed(head: &[u8], why: Why) -> Malformed {
-    let reply = salvage(head, &why).map(Box::new);
-    Malformed { why, reply }
-}
-
-fn salvage(head: &[u8], why: &Why) -> Option<Response> {
-    let (start_line, _) = split_line(head);
-    let method = start_line.split(|b| *b == b' ' || *b == b'\t').next()?;
-    if method == b"ACK" || method.is_empty() || !method.iter().all(|b| is_token(*b)) || start_line.starts_with(b"SIP/") {
-        return None;
-    }
-    let mut headers = Headers::new();
-    let found = lenient_headers(head);
-    for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
-        headers.copy(name, &found);
-    }
-    repair_via(&mut headers)?;
-    let status = why.status();
-    // The sender, or whoever reads its trace, learns which part is wrong (RFC 3261 section 21.4.1).
-    let reason = if status == 400 {
-        format!("Bad Request: {why}")
-    } else {
-        reason_phrase(status).to_owned()
-    };
-    Some(Response {
-        status,
-        reason,
-        headers,
-        body: Vec::new(),
-    })
-}
-
-/// Makes the topmost `Via` one that an answer can be sent by: what can't be read of its parameters is left out.
-fn repair_via(headers: &mut Headers) -> Option<()> {
-    if headers.top_via().is_err() {
-        let via = Via::read_start(headers.first(Name::Via)?)?;
-        headers.remove(Name::Via);
-        headers.insert_front(Name::Via, via);
-    }
-    Some(())
-}
-
-/// Every header field of a head that can be read.
-pub(crate) fn lenient_headers(head: &[u8]) -> Headers {
-    let (_, lines) = split_line(head);
-    let mut headers = Headers::new();
-    let all = read_fields(lines, |field| {
-        match field {
-            Ok((name, pieces)) if headers.len() < MAX_HEADERS => headers.push_parsed(name, pieces),
-            Ok(_) | Err(_) => {}
-        }
-        Ok(())
-    });
-    debug_assert!(all.is_ok(), "no field is refused");
-    headers
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::{
     message::Message,
-    parse::{MAX_MESSAGE, Malformed, Why, find_head_end, lenient_headers, malformed, parse_head, set_body},
+    parse::{MAX_MESSAGE, Malformed, Why, find_head_end, parse_head, set_body},
+    salvage::{lenient_headers, malformed},
 };
 
 /// What comes out of a stream.

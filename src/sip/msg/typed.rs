@@ -151,25 +151,25 @@ impl Via {
 
     fn read_hop(c: &mut Cursor<'_>) -> Result<Self, Flaw> {
         c.skip_space();
-        let name = c.token().ok_or("no protocol")?;
+        let name = c.token_bytes().ok_or("no protocol")?;
         if !c.eat(b'/') {
             return Err("no protocol version");
         }
-        let version = c.token().ok_or("no protocol version")?;
+        let version = c.token_bytes().ok_or("no protocol version")?;
         if !c.eat(b'/') {
             return Err("no transport");
         }
-        let transport = c.token().ok_or("no transport")?;
+        let transport = c.token_bytes().ok_or("no transport")?;
         c.skip_space();
         let (host, port) = read_sent_by(c)?;
-        let protocol = match (name.eq_ignore_ascii_case("SIP"), version) {
-            (true, "2.0") => SIP_2_0.into(),
-            _ => format!("{name}/{version}").into(),
+        let protocol = match (name.eq_ignore_ascii_case(b"SIP"), version) {
+            (true, b"2.0") => SIP_2_0.into(),
+            _ => format!("{}/{}", lossy(name), lossy(version)).into(),
         };
         let known = ["UDP", "TCP", "TLS", "WS", "WSS", "SCTP"]
             .into_iter()
-            .find(|t| t.eq_ignore_ascii_case(transport));
-        let transport = known.map_or_else(|| Cow::Owned(transport.to_ascii_uppercase()), Cow::Borrowed);
+            .find(|t| t.as_bytes().eq_ignore_ascii_case(transport));
+        let transport = known.map_or_else(|| Cow::Owned(lossy(transport).to_ascii_uppercase()), Cow::Borrowed);
         Ok(Self {
             protocol,
             transport,

@@ -4,6 +4,7 @@ use std::{
     fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
     str::FromStr,
+    sync::Arc,
 };
 
 use super::{
@@ -16,8 +17,8 @@ use crate::model::{Aor, RoomName};
 /// A URI. `==` compares spelling; [`Uri::equivalent`] compares as RFC 3261 section 19.1.4 does, which isn't transitive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Uri {
-    /// `sip:` or `sips:`.
-    Sip(Box<SipUri>),
+    /// `sip:` or `sips:`. Shared, as copies are many and changes few.
+    Sip(Arc<SipUri>),
     /// Any other scheme, verbatim.
     Other(String),
 }
@@ -59,7 +60,7 @@ impl Uri {
     /// A SIP URI of a user at a host.
     pub fn sip(user: Option<&str>, host: Host, port: Option<u16>) -> Self {
         let params = Params::default();
-        Self::Sip(Box::new(SipUri {
+        Self::Sip(Arc::new(SipUri {
             secure: false,
             user: user.map(str::to_owned),
             password: None,
@@ -91,7 +92,7 @@ impl Uri {
         }
         let secure = scheme.eq_ignore_ascii_case("sips");
         if secure || scheme.eq_ignore_ascii_case("sip") {
-            return SipUri::parse(rest, secure).map(|uri| Self::Sip(Box::new(uri)));
+            return SipUri::parse(rest, secure).map(|uri| Self::Sip(Arc::new(uri)));
         }
         Ok(Self::Other(text.to_owned()))
     }
@@ -107,7 +108,7 @@ impl Uri {
     /// Likewise, to change.
     pub fn as_sip_mut(&mut self) -> Option<&mut SipUri> {
         match self {
-            Self::Sip(uri) => Some(uri),
+            Self::Sip(uri) => Some(Arc::make_mut(uri)),
             Self::Other(_) => None,
         }
     }
@@ -165,8 +166,8 @@ impl SipUri {
             Some((rest, headers)) => (rest, Some(headers.to_owned())),
             None => (rest, None),
         };
-        let (host, params) = match split_once(rest, b';') {
-            Some((host, params)) => (host, Params::read_uri(params.split(';')).map_err(BadUri)?),
+        let (host, params) = match rest.bytes().position(|b| b == b';') {
+            Some(at) => (&rest[..at], Params::read_uri(&rest[at..]).map_err(BadUri)?),
             None => (rest, Params::default()),
         };
         let (host, port) = parse_host_port(host)?;
