@@ -1,5 +1,6 @@
 //! The whole bridge on fake time and a seeded net.
 
+mod fakes;
 mod hostile;
 mod sip;
 mod two_doors;

@@ -6,17 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cusax::hub::{Cell, Input, Outlets, RoomFactory};
+use cusax::hub::{Cell, Input, RoomFactory};
 use cusax::model::control::{RoomCommand, RoomReply};
 use cusax::model::{
-    Account, Affiliation, Aor, AudioAccess, BareJid, CallId, Correlation, Directory, LegId, MediaOrder, MediaPlane, MediaReport, Now,
-    RoomConfig, RoomName, RoomRecord, StoreOp,
-    media::{Codec, NoPorts, OpenLeg},
+    Affiliation, BareJid, CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomConfig, RoomName, RoomRecord, StoreOp, media::Codec,
 };
-use cusax::peers::muc::{Creation, MucService, MucSettings, RoomIndex, RoomSummary, Route, ServiceSettings};
-use cusax::peers::sip::{CallRecord, FromRoom, FrontSettings, MediaSettings, RoomLookup, SipFront, SipRoomSettings};
-use cusax::room::{Numbered, Room, RoomSettings};
-use cusax::sip::auth::{Credentials, digest_keys};
+use cusax::peers::muc::{Creation, MucService, MucSettings, Route, ServiceSettings};
+use cusax::peers::sip::{CallRecord, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
+use cusax::room::{Numbered, RoomSettings};
+use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
     Body, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
 };
@@ -24,6 +22,8 @@ use cusax::sip::msg::Uri;
 use minidom::Element;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+
+use super::fakes::{Accounts, FakePlane, Index, Out};
 
 /// The SIP domain of the simulated service.
 pub(crate) const CONF: &str = "conf.example.com";
@@ -102,162 +102,8 @@ pub(crate) struct Chat {
     pub(crate) seen: Vec<String>,
 }
 
-/// A media plane that only remembers.
-#[derive(Debug, Default)]
-pub(crate) struct FakePlane {
-    next_port: u16,
-    pub(crate) legs: BTreeMap<LegId, FakeLeg>,
-    pub(crate) log: Vec<MediaOrder>,
-    reports: VecDeque<MediaReport>,
-}
-
-/// What the plane knows of a leg.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct FakeLeg {
-    pub(crate) configured: u32,
-    pub(crate) room: Option<RoomName>,
-    pub(crate) muted: bool,
-    pub(crate) closed: bool,
-}
-
-impl MediaPlane for FakePlane {
-    fn open(&mut self, leg: LegId, _: Correlation, _: IpAddr) -> Result<OpenLeg, NoPorts> {
-        let port = 20_000 + self.next_port;
-        self.next_port += 2;
-        self.legs.insert(leg, FakeLeg::default());
-        let at = |port| SocketAddr::new(SERVER.ip(), port);
-        Ok(OpenLeg {
-            rtp: at(port),
-            rtcp: at(port + 1),
-            ssrc: u32::from(port),
-        })
-    }
-
-    fn order(&mut self, order: MediaOrder) {
-        self.log.push(order.clone());
-        match order {
-            MediaOrder::Configure(leg, _) => self.leg(leg).configured += 1,
-            MediaOrder::Place(leg, seat) => self.leg(leg).room = seat.map(|s| s.room),
-            MediaOrder::Mute(leg, muted) => {
-                self.leg(leg).muted = muted;
-                self.reports.push_back(MediaReport::Applied(leg));
-            }
-            MediaOrder::Close(leg) => {
-                if !std::mem::replace(&mut self.leg(leg).closed, true) {
-                    self.reports.push_back(MediaReport::Closed(leg, Box::default()));
-                }
-            }
-        }
-    }
-}
-
-impl FakePlane {
-    fn leg(&mut self, leg: LegId) -> &mut FakeLeg {
-        self.legs.get_mut(&leg).expect("orders are for legs that were opened")
-    }
-}
-
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5060);
-
-/// Accounts of the simulated provider: the SIP user, the JID and the secret are all derived from the name.
-#[derive(Debug)]
-struct Accounts(Vec<&'static str>);
-
-impl Accounts {
-    fn account(&self, name: &str) -> Option<Account> {
-        self.0.contains(&name).then(|| Account {
-            id: name.to_owned(),
-            name: name.to_owned(),
-            aor: Some(Aor::from_normalised(format!("sip:{name}@{CONF}"))),
-            jid: format!("{name}@example.com").parse().ok(),
-            digest: Some(digest_keys(name, CONF, "secret")),
-        })
-    }
-}
-
-impl Directory for Accounts {
-    fn by_sip_user(&self, user: &str) -> Option<Account> {
-        self.account(user)
-    }
-
-    fn by_aor(&self, aor: &Aor) -> Option<Account> {
-        self.account(aor.user())
-    }
-
-    fn by_jid(&self, jid: &BareJid) -> Option<Account> {
-        jid.node().and_then(|n| self.account(n.as_str()))
-    }
-}
-
-struct Index<'a>(&'a BTreeMap<RoomName, Cell>, &'a BTreeMap<RoomName, u64>);
-
-impl RoomIndex for Index<'_> {
-    fn contains(&self, name: &RoomName) -> bool {
-        self.0.contains_key(name)
-    }
-
-    fn public_rooms(&self, at_most: usize) -> Vec<RoomSummary> {
-        let listed = |cell: &Cell| RoomSummary {
-            name: cell.name().clone(),
-            title: cell.room().config().title.clone(),
-            occupants: cell.room().occupants().count(),
-        };
-        self.0
-            .values()
-            .filter(|c| c.room().config().public)
-            .map(listed)
-            .take(at_most)
-            .collect()
-    }
-
-    fn count(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl RoomLookup for Index<'_> {
-    fn dialable(&self, name: &RoomName) -> bool {
-        self.0
-            .get(name)
-            .is_some_and(|c| c.room().config().audio != AudioAccess::Off && !c.room().is_unconfigured())
-    }
-
-    fn life(&self, name: &RoomName) -> Option<u64> {
-        self.0.get(name).and_then(|_| self.1.get(name)).copied()
-    }
-}
-
-/// Collects what one step of a room puts out.
-#[derive(Default)]
-struct Out {
-    media: Vec<MediaOrder>,
-    stanzas: Vec<Element>,
-    sip: Vec<FromRoom>,
-    store: Vec<StoreOp>,
-    events: Vec<Numbered>,
-}
-
-impl Outlets for Out {
-    fn media(&mut self, order: MediaOrder) {
-        self.media.push(order);
-    }
-
-    fn stanza(&mut self, stanza: Element) {
-        self.stanzas.push(stanza);
-    }
-
-    fn sip(&mut self, command: FromRoom) {
-        self.sip.push(command);
-    }
-
-    fn store(&mut self, op: StoreOp) {
-        self.store.push(op);
-    }
-
-    fn event(&mut self, _: &Room, event: &Numbered) {
-        self.events.push(event.clone());
-    }
-}
+/// Where the simulated server takes calls.
+pub(super) const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5060);
 
 impl World {
     /// A provider with accounts `ann`, `bob`, `carol`, `dave`, and the room `blue` of the configuration, owned by `ann`.
