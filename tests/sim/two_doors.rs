@@ -341,3 +341,18 @@ fn x6_a_signed_in_caller_who_asks_for_privacy_is_shown_to_nobody() {
     assert!(w.saw("ann", &["<presence", "(phone)"]));
     assert!(!w.saw("ann", &["bob"]));
 }
+
+#[test]
+fn r44_a_phone_that_dies_on_hold_leaves_no_ghost_and_one_that_lives_stays() {
+    let mut w = two_doors(24);
+    w.join_by_phone("bob", "blue");
+    for phone in ["guest", "bob"] {
+        w.reoffer(phone, "inactive");
+    }
+    w.run_for(SHORT);
+    w.kill("guest");
+    w.run_for(Duration::from_secs(120));
+    assert_eq!(w.calls(), 1);
+    assert!(w.saw("ann", &["unavailable", "guest (phone)"]));
+    assert!(w.leg_of("bob", "blue").is_some());
+}

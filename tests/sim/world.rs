@@ -515,6 +515,22 @@ impl World {
         true
     }
 
+    /// Changes which way a phone's audio goes.
+    pub(crate) fn reoffer(&mut self, phone: &str, direction: &str) {
+        self.at_phone(phone, |phone, now| {
+            let (host, port) = (phone.address.ip(), phone.address.port() + 1000);
+            let sdp = format!(
+                "v=0\r\no=- 1 2 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
+                 a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+            );
+            let call = phone.call.expect("the phone is in a call");
+            phone
+                .endpoint
+                .reinvite(now, call, Body::sdp(sdp))
+                .expect("nothing else is under way");
+        });
+    }
+
     /// Hangs up.
     pub(crate) fn hang_up(&mut self, phone: &str) {
         self.at_phone(phone, |phone, now| {

@@ -1,6 +1,7 @@
 //! Calls: from INVITE to the room's answer, and to the end.
 
 use std::net::IpAddr;
+use std::time::Instant;
 
 use rand::Rng;
 
@@ -11,7 +12,7 @@ use crate::sip::msg::{Host, Request};
 use crate::sip::sdp::{self, LocalMedia, Negotiation, Unacceptable};
 
 use super::record::CallRecord;
-use super::{RoomLookup, SipFront, focus, watch};
+use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
 use crate::peers::sip::{ToRoom, refusal_response};
 
 /// One call.
@@ -33,6 +34,8 @@ pub(super) struct Call {
     /// Our 200 brings our offer: their ACK has to bring the answer.
     awaits_answer: bool,
     held: bool,
+    /// When a phone on hold is asked for a sign of life.
+    pub(super) probe_at: Option<Instant>,
     listens_only: bool,
 }
 
@@ -141,17 +144,18 @@ impl SipFront {
                 state: State::Asked,
                 awaits_answer: offer.is_none(),
                 held: false,
+                probe_at: None,
                 listens_only: false,
             },
         );
         if let Some(media) = media {
-            self.configure(call, media, plane);
+            self.configure(now, call, media, plane);
         }
         Ok(())
     }
 
     /// Hands what was negotiated to the media plane, and what people should see of it to the room.
-    fn configure(&mut self, call: CallId, media: LegMedia, plane: &mut dyn MediaPlane) {
+    fn configure(&mut self, now: Now, call: CallId, media: LegMedia, plane: &mut dyn MediaPlane) {
         let Some(call) = self.calls.get_mut(&call) else { return };
         let leg = call.leg;
         let (held, listens_only) = (media.on_hold, !media.on_hold && media.direction == Direction::SendOnly);
@@ -159,6 +163,7 @@ impl SipFront {
             record.codec = Some(media.codec);
         }
         plane.order(MediaOrder::Configure(leg, Box::new(media)));
+        call.probe_at = held.then(|| now.at + PROBE_EVERY);
         if std::mem::replace(&mut call.held, held) != held {
             self.to_rooms.push_back((call.room.clone(), ToRoom::Held(leg, held)));
         }
@@ -223,7 +228,7 @@ impl SipFront {
             return;
         };
         match call.negotiation.read_answer(&answer.bytes, call.flow.remote.ip()) {
-            Ok(media) => self.configure(id, media, plane),
+            Ok(media) => self.configure(now, id, media, plane),
             Err(why) => self.give_up(now, id, why),
         }
     }
@@ -251,7 +256,7 @@ impl SipFront {
                 if self.endpoint.accept_reoffer(now.at, id, Body::sdp(description)).is_ok()
                     && let Some(media) = media
                 {
-                    self.configure(id, media, plane);
+                    self.configure(now, id, media, plane);
                 }
             }
             Err(why) => {
@@ -292,6 +297,15 @@ impl SipFront {
         // The room closes the media of calls that it took in; of others nobody else will.
         if call.state == State::Asked {
             plane.order(MediaOrder::Close(call.leg));
+        }
+    }
+
+    /// Asks phones on hold for a sign of life; the endpoint ends the calls of those that give none.
+    pub(super) fn probe_held(&mut self, now: Now) {
+        for (id, call) in self.calls.iter_mut().filter(|(_, c)| c.probe_at.is_some_and(|at| at <= now.at)) {
+            call.probe_at = Some(now.at + PROBE_EVERY);
+            // Busy with another request is a sign of life, and a call that is over needs none.
+            let _ = self.endpoint.probe(now.at, *id);
         }
     }
 

@@ -26,6 +26,9 @@ use watch::Watch;
 /// Call records waiting for their last numbers from the media plane; beyond it they are written without.
 const RECORDS_MAX: usize = 4096;
 
+/// How often a phone on hold, which owes no packets, is asked whether it is still there (rule R44): as often as others would be missed.
+const PROBE_EVERY: Duration = Duration::from_secs(30);
+
 /// What the front is told about its service.
 #[derive(Debug, Clone)]
 pub struct FrontSettings {
@@ -136,6 +139,7 @@ impl SipFront {
     /// Runs the endpoint's timers that are due.
     pub fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         self.endpoint.handle_timeout(now.at);
+        self.probe_held(now);
         self.events(now, plane, rooms);
     }
 
@@ -215,7 +219,8 @@ impl SipFront {
 
     /// When [`SipFront::handle_timeout`] is due, and what for.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.endpoint.poll_timeout()
+        let probe = self.calls.values().filter_map(|c| c.probe_at).min().map(|at| (at, "phone on hold"));
+        self.endpoint.poll_timeout().into_iter().chain(probe).min_by_key(|(at, _)| *at)
     }
 
     fn events(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
