@@ -88,6 +88,7 @@ fn run<'a>(name: &str, mut mixer: Mixer, legs: u64, ticks: u32, step: u32, paylo
                     sequence: tick as u16,
                     timestamp: tick * step,
                     marker: false,
+                    level: None,
                     payload,
                 };
                 mixer.push(Leg(leg), packet);

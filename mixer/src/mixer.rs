@@ -33,6 +33,8 @@ pub struct Packet<'a> {
     pub timestamp: u32,
     /// The marker bit.
     pub marker: bool,
+    /// How loud its audio is by its sender's word (RFC 6464), in -dBov: 0 is the loudest, 127 silence.
+    pub level: Option<u8>,
     /// The codec's bytes.
     pub payload: &'a [u8],
 }

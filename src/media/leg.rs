@@ -190,6 +190,7 @@ impl Leg {
             sequence: header.sequence,
             timestamp: header.timestamp,
             marker: header.marker,
+            level: None,
             payload: packet.payload,
         })
     }

@@ -208,6 +208,7 @@ mod tests {
             sequence,
             timestamp: (u32::MAX - 500).wrapping_add(n * TICK),
             marker: false,
+            level: None,
             payload: &[],
         }
     }

@@ -102,6 +102,7 @@ impl Phone {
             sequence: self.sequence,
             timestamp: self.timestamp,
             marker: false,
+            level: None,
             payload,
         };
         self.sequence = self.sequence.wrapping_add(1);
@@ -157,6 +158,7 @@ pub(crate) struct Sent {
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
+    pub(crate) level: Option<u8>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -167,6 +169,7 @@ impl Sent {
             sequence: self.sequence,
             timestamp: self.timestamp,
             marker: self.marker,
+            level: self.level,
             payload: &self.payload,
         }
     }
