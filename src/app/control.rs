@@ -12,11 +12,12 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::hub::{Hub, Input};
-use crate::model::RoomName;
-use crate::model::control::{ControlReply, ControlRequest, RoomCommand, RoomSummary};
+use crate::model::control::{ControlReply, ControlRequest, RoomCommand, RoomReply, RoomReport, RoomSummary};
+use crate::model::{LegId, LegStats, RoomName};
 use crate::peers::sip::SipRoomSettings;
 
 /// A request line, at most, in bytes: a room, a name and a reason.
@@ -25,11 +26,16 @@ const LINE_MAX: u64 = 16 * 1024;
 const CLIENTS_MAX: usize = 32;
 /// A room answers at once or not at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Media threads answer between two ticks, unless they are stuck.
+const MEASURED_WITHIN: Duration = Duration::from_secs(1);
 /// A client that says nothing for so long is gone.
 const IDLE: Duration = Duration::from_secs(60);
 
 /// Reads the counters of every part of the server.
 pub(super) type Counters = Arc<dyn Fn() -> BTreeMap<String, u64> + Send + Sync>;
+
+/// Asks the media threads for a call's numbers.
+pub(super) type Measure = Arc<dyn Fn(LegId) -> oneshot::Receiver<LegStats> + Send + Sync>;
 
 /// Listens until dropped, and then removes its file.
 #[derive(Debug)]
@@ -52,6 +58,7 @@ pub(super) struct Context {
     pub(super) hub: Hub,
     pub(super) uris: SipRoomSettings,
     pub(super) counters: Counters,
+    pub(super) measure: Measure,
 }
 
 impl ControlServer {
@@ -161,13 +168,28 @@ async fn ask(name: &RoomName, command: RoomCommand, context: &Context) -> Contro
         };
     }
     match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-        Ok(Ok(reply)) => ControlReply::Room { reply },
+        Ok(Ok(mut reply)) => {
+            if let RoomReply::Show(report) = &mut reply {
+                add_voices(report, context).await;
+            }
+            ControlReply::Room { reply }
+        }
         Ok(Err(_)) => ControlReply::Error {
             message: format!("the room {name} has just ended"),
         },
         Err(_) => ControlReply::Error {
             message: format!("the room {name} does not answer"),
         },
+    }
+}
+
+/// Adds what only the media threads know. Asks for all calls first, then waits: each answers within a tick.
+async fn add_voices(report: &mut RoomReport, context: &Context) {
+    let legs = report.people.iter_mut().flat_map(|person| &mut person.legs);
+    let asked: Vec<_> = legs.map(|leg| ((context.measure)(LegId(leg.leg)), &mut leg.voice)).collect();
+    let until = Instant::now() + MEASURED_WITHIN;
+    for (told, voice) in asked {
+        *voice = tokio::time::timeout_at(until, told).await.ok().and_then(Result::ok);
     }
 }
 

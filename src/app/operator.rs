@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::control::{ControlReply, ControlRequest, PersonReport, RoomReply, RoomReport, RoomSummary};
+use crate::model::control::{ControlReply, ControlRequest, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary};
 
 /// A server that takes longer is stuck.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -107,7 +107,9 @@ fn show(report: &RoomReport) -> String {
         format!(" ({})", clean(&report.title))
     };
     let people = table(
-        &["row", "name", "text", "audio", "role", "standing", "nicks", "calls", "muted by"],
+        &[
+            "row", "name", "text", "audio", "role", "standing", "nicks", "calls", "mos", "muted by",
+        ],
         report.people.iter().map(person_row),
     );
     format!("{}{title}{lock}: {} people\n{people}", clean(&report.name), report.people.len())
@@ -124,8 +126,15 @@ fn person_row(person: &PersonReport) -> Vec<String> {
         person.affiliation.clone(),
         person.nicks.join(", "),
         person.legs.len().to_string(),
+        worst_mos(&person.legs),
         person.muted_by.join(", "),
     ]
+}
+
+/// How the room hears the worst of somebody's calls.
+fn worst_mos(legs: &[LegReport]) -> String {
+    let scores = legs.iter().filter_map(|leg| leg.voice?.mos);
+    scores.reduce(f32::min).map_or_else(|| "-".into(), |mos| format!("{mos:.1}"))
 }
 
 /// Columns as wide as their widest cell.
@@ -151,6 +160,7 @@ fn clean(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::LegStats;
     use std::os::unix::net::UnixListener;
 
     fn person() -> PersonReport {
@@ -164,7 +174,16 @@ mod tests {
             role: "participant".into(),
             affiliation: "none".into(),
             nicks: vec!["ann".into()],
-            legs: Vec::new(),
+            legs: vec![LegReport {
+                leg: 1,
+                state: "up".into(),
+                joined_unix_ms: 0,
+                correlation: "c".into(),
+                voice: Some(LegStats {
+                    mos: Some(4.3),
+                    ..LegStats::default()
+                }),
+            }],
         }
     }
 
@@ -183,8 +202,8 @@ mod tests {
     #[test]
     fn a_room_is_shown_as_a_table_that_no_name_can_break() {
         let expected = "standup (Daily), locked: 1 people\n\
-                        row  name     text     audio       role         standing  nicks  calls  muted by\n\
-                        #3   Ann\u{fffd}[2J  two-way  muted-host  participant  none      ann    0      bob\n";
+                        row  name     text     audio       role         standing  nicks  calls  mos  muted by\n\
+                        #3   Ann\u{fffd}[2J  two-way  muted-host  participant  none      ann    1      4.3  bob\n";
         assert_eq!(render(&shown()), expected);
     }
 

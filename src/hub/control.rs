@@ -92,6 +92,7 @@ fn person(room: &Room, view: &PersonView) -> PersonReport {
                 .to_owned(),
                 joined_unix_ms: leg.joined_unix_ms,
                 correlation: leg.correlation.to_string(),
+                voice: None,
             })
             .collect(),
     }

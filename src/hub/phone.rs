@@ -154,7 +154,7 @@ impl RoomLookup for Lookup<'_> {
 
 /// One line per call (rule R80).
 fn log(record: &CallRecord) {
-    let stats = record.stats.clone().unwrap_or_default();
+    let stats = record.stats.unwrap_or_default();
     if record.stats.is_none() {
         warn!(correlation = %record.correlation, "the media plane never reported the end of a call");
     }
@@ -175,6 +175,10 @@ fn log(record: &CallRecord) {
         packets_sent = stats.sent,
         jitter_ms = tenths(stats.jitter_ms),
         round_trip_ms = stats.round_trip_ms.map(tenths),
+        mos = stats.mos.map(tenths),
+        peer_packets_lost = stats.peer_lost,
+        peer_jitter_ms = stats.peer_jitter_ms.map(tenths),
+        peer_mos = stats.peer_mos.map(tenths),
         "call ended"
     );
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mixer::{LegAudio, Output, OutputKind};
+use mixer::{Codec, JitterStats, LegAudio, Output, OutputKind};
 
 use super::{batch::Outbox, order::Spot, pending::Pending, ports::Slot};
 use crate::{
@@ -13,12 +13,16 @@ use crate::{
     rtp::{
         Candidates, Heard, Keypad, Latch, Outgoing, Packet, Receiver, Sender, Verdict, Watch,
         packet::{HEADER_LEN, is_rtcp},
+        quality::{Impairments, Robustness, mos},
         rtcp::{MAX_BUILT, NtpClock, Report, Reports},
     },
 };
 
 /// Static payload type of comfort noise (RFC 3551 table 4).
 const COMFORT_NOISE: u8 = 13;
+
+/// What a packet waits in the jitter buffer, for the estimate of how a call sounds.
+const BUFFERED: Duration = Duration::from_millis(40);
 
 /// A leg's two sockets.
 #[derive(Debug)]
@@ -310,16 +314,58 @@ impl Leg {
         self.rejected - std::mem::replace(&mut self.rejected_told, self.rejected)
     }
 
-    /// Its numbers so far.
-    pub(super) fn stats(&self) -> LegStats {
-        LegStats {
+    /// Its numbers so far; `seated` are those of its jitter buffer while a mixer has it.
+    pub(super) fn stats(&self, seated: Option<JitterStats>) -> LegStats {
+        let jitter = seated
+            .or_else(|| self.audio.as_ref().map(|audio| audio.jitter()))
+            .unwrap_or_default();
+        let mut stats = LegStats {
             received: self.receiver.received(),
             lost: self.receiver.lost(),
-            late: self.audio.as_ref().map_or(0, |a| a.jitter().late),
+            late: jitter.late,
             rejected: self.rejected,
             sent: self.sender.packets(),
             jitter_ms: self.receiver.jitter_ms(),
             round_trip_ms: self.reports.round_trip().map(|d| d.as_secs_f32() * 1000.0),
+            ..LegStats::default()
+        };
+        if let Some(terms) = &self.terms {
+            self.judge_quality(&terms.media, &mut stats);
+        }
+        stats
+    }
+
+    /// How both sides hear each other (ITU-T G.107), by what is lost and how long it takes.
+    fn judge_quality(&self, media: &LegMedia, stats: &mut LegStats) {
+        let codec = match media.codec {
+            Codec::Pcmu | Codec::Pcma => Robustness::G711,
+            Codec::Opus => Robustness::OPUS,
+        };
+        let packet = Duration::from_millis(media.ptime_ms.into());
+        let delay = self.reports.round_trip().unwrap_or_default() / 2 + packet;
+        let expected = stats.received + stats.lost;
+        stats.mos = (expected > 0).then(|| {
+            let missing = stats.lost + stats.late;
+            let impairments = Impairments {
+                loss: missing as f32 / expected as f32,
+                run: self.receiver.loss_run(),
+                delay: delay + BUFFERED,
+            };
+            mos(codec, impairments)
+        });
+        if let Some(peer) = self.reports.peer() {
+            let lost = peer.lost.max(0).unsigned_abs();
+            stats.peer_lost = Some(lost);
+            stats.peer_jitter_ms = Some(peer.jitter as f32 * 1000.0 / media.codec.clock_hz() as f32);
+            stats.peer_mos = Some(mos(
+                codec,
+                Impairments {
+                    loss: lost as f32 / stats.sent.max(1) as f32,
+                    run: 1.0,
+                    // Its buffer isn't told: that it waits for twice the jitter is the usual guess.
+                    delay: delay + Duration::from_secs_f32(peer.jitter as f32 * 2.0 / media.codec.clock_hz() as f32),
+                },
+            ));
         }
     }
 }

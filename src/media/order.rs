@@ -3,9 +3,10 @@
 use std::sync::mpsc;
 
 use mixer::{LegAudio, Rate};
+use tokio::sync::oneshot;
 
 use super::{leg::Leg, room::Room, sys::Wake};
-use crate::model::{LegId, LegMedia};
+use crate::model::{LegId, LegMedia, LegStats};
 
 /// A room's mixer, from its first leg to its last. Unique in the process, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,8 @@ pub(super) enum LegOrder {
     /// Where it is to sit.
     Place(Spot),
     Mute(bool),
+    /// Tells the leg's numbers; dropped unanswered if there is no such leg.
+    Measure(oneshot::Sender<LegStats>),
     Close,
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use mixer::{LegAudio, LegSettings, Rate};
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{mpsc::Sender, oneshot};
 
 use super::{
     clerk::{Clerk, Gone},
@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     model::{
-        Correlation, LegId, LegMedia, MediaOrder, MediaReport, RoomName, Seat,
+        Correlation, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
         media::{MediaPlane, NoPorts, OpenLeg},
     },
     rtp::{self, rtcp::NtpClock},
@@ -169,6 +169,15 @@ impl Plane {
     /// What went wrong so far, in numbers.
     pub fn stats(&self) -> PlaneStats {
         self.counters.snapshot()
+    }
+
+    /// Asks for a leg's numbers so far; the answer comes between two ticks, or not at all if the leg is gone.
+    pub fn measure(&self, leg: LegId) -> oneshot::Receiver<LegStats> {
+        let (tell, told) = oneshot::channel();
+        if let Some(known) = self.legs.get(&leg) {
+            self.workers[known.spot.worker].line.send(Order::Leg(leg, LegOrder::Measure(tell)));
+        }
+        told
     }
 
     /// Notes which ports are free again and what failed.

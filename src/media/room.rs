@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mixer::{CodecFailed, Command, Event, Leg as Number, LegAudio, Mixer, Rate, Refused};
+use mixer::{CodecFailed, Command, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused};
 
 use super::{batch::Outbox, leg::Leg, order::RoomKey, pace::PHASES, slab::Slab};
 use crate::model::RoomName;
@@ -106,6 +106,11 @@ impl Room {
     /// Takes a leg's audio out.
     pub(super) fn unseat(&mut self, index: usize) -> Option<Box<LegAudio>> {
         self.mixer.handle(Command::Remove(Number(index as u64))).ok().flatten()
+    }
+
+    /// What happened in a leg's jitter buffer so far.
+    pub(super) fn jitter(&self, index: usize) -> Option<JitterStats> {
+        self.mixer.jitter(Number(index as u64))
     }
 
     pub(super) fn push(&mut self, index: usize, packet: mixer::Packet<'_>) {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::LegStats;
+
 /// One question or order of the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -158,4 +160,6 @@ pub struct LegReport {
     pub joined_unix_ms: u64,
     /// Follows the person through all logs.
     pub correlation: String,
+    /// How its voice travels; none if the media threads don't know the call, or didn't answer in time.
+    pub voice: Option<LegStats>,
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 pub use mixer::Codec;
+use serde::{Deserialize, Serialize};
 
 use super::{Correlation, LegId, RoomName};
 
@@ -91,8 +92,8 @@ pub enum MediaReport {
     RoomFailed(RoomName),
 }
 
-/// What one leg sent, received and lost over its life.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// What one leg sent, received and lost so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LegStats {
     /// Packets accepted.
     pub received: u64,
@@ -108,6 +109,14 @@ pub struct LegStats {
     pub jitter_ms: f32,
     /// Round trip by RTCP, in ms, if the peer reports.
     pub round_trip_ms: Option<f32>,
+    /// How the room hears the leg: mean opinion score, 1 to 4.5, by the E-model (ITU-T G.107); none before anything was heard.
+    pub mos: Option<f32>,
+    /// Packets of ours that the peer missed, by its last report.
+    pub peer_lost: Option<u32>,
+    /// Interarrival jitter of our packets there, in ms, by its last report.
+    pub peer_jitter_ms: Option<f32>,
+    /// How the peer hears the room, by its last report.
+    pub peer_mos: Option<f32>,
 }
 
 /// A leg's sockets, just opened, in the vestibule.

@@ -6,6 +6,7 @@
 pub mod dtmf;
 pub mod latch;
 pub mod packet;
+pub mod quality;
 pub mod rtcp;
 pub mod session;
 pub mod watch;

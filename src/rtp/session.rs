@@ -157,6 +157,9 @@ pub struct Receiver {
     /// Counts of streams before this one.
     past_received: u64,
     past_lost: u64,
+    /// Gaps in the sequence, and the packets that were missing in them when they were seen.
+    gaps: u64,
+    gapped: u64,
     transit: Option<(u32, u32)>,
     /// Jitter in units of the RTP clock, times 16 (RFC 3550 appendix A.8).
     jitter: u32,
@@ -205,6 +208,8 @@ impl Receiver {
         match ahead {
             0 => Heard::Copy,
             1..MAX_DROPOUT => {
+                self.gaps += u64::from(ahead > 1);
+                self.gapped += u64::from(ahead - 1);
                 stream.highest = stream.highest.wrapping_add(ahead.into());
                 stream.received += 1;
                 self.doubt = None;
@@ -277,6 +282,15 @@ impl Receiver {
     /// Packets lost so far, in all streams.
     pub fn lost(&self) -> u64 {
         self.past_lost + self.stream.map_or(0, |s| s.lost().max(0).unsigned_abs())
+    }
+
+    /// Mean length of a run of missing packets, in packets; 1 if none is missing. Packets that come late count as missing here.
+    pub fn loss_run(&self) -> f32 {
+        if self.gaps == 0 {
+            1.0
+        } else {
+            self.gapped as f32 / self.gaps as f32
+        }
     }
 
     /// Jitter, in ms.
@@ -403,6 +417,16 @@ mod tests {
             })
         );
         assert_eq!(r.report().map(|r| r.fraction_lost), Some(0));
+    }
+
+    #[test]
+    fn the_mean_run_of_missing_packets_is_known() {
+        let mut r = Receiver::default();
+        assert_eq!(r.loss_run(), 1.0);
+        for sequence in [0, 1, 3, 4, 8, 9] {
+            r.handle(&header(1, sequence));
+        }
+        assert_eq!(r.loss_run(), 2.0, "one packet, then three");
     }
 
     #[test]

@@ -47,6 +47,12 @@ fn the_operator_sees_mutes_kicks_and_locks() {
     };
     let done = |result: &str| (true, Some(result.to_owned()));
     quin.hears(440, true, WINDOW);
+    let heard_well = |people: &[Value]| {
+        people
+            .iter()
+            .any(|p| p["legs"][0]["voice"]["mos"].as_f64().is_some_and(|mos| mos > 4.0))
+    };
+    server.wait_people("standup", "with how it sounds", heard_well);
     assert_eq!(order(&["mute", "standup", &row]), done("done"));
     quin.hears(440, false, WINDOW);
     pete.hears(1000, true, WINDOW);

@@ -154,11 +154,13 @@ impl Server {
 
         let domains = [config.xmpp.rooms.to_string(), config.xmpp.phones.to_string()];
         let calls = counters.clone();
+        let measured = plane.clone();
         let read = move || counters::read(&counters, &transport, &plane, &outgoing, &domains);
         let context = Context {
             hub: hub.clone(),
             uris,
             counters: Arc::new(read),
+            measure: Arc::new(move |leg| measured.measure(leg)),
         };
         let control = ControlServer::start(&config.control, context).map_err(|source| StartError::Control {
             path: config.control.display().to_string(),

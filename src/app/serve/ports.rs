@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use minidom::Element;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::hub::{ChatInput, ChatOut, SharedPlane, SipOut, StoreOut};
@@ -13,7 +13,7 @@ use crate::io::store::Store;
 use crate::io::xmpp::{Outgoing, XmppInbound};
 use crate::media::{Plane, PlaneConfig, PlaneStats};
 use crate::model::media::{NoPorts, OpenLeg};
-use crate::model::{Correlation, LegId, MediaOrder, MediaPlane, MediaReport, StoreOp};
+use crate::model::{Correlation, LegId, LegStats, MediaOrder, MediaPlane, MediaReport, StoreOp};
 use crate::sip::endpoint::Transmit;
 
 /// Chat stanzas to the connections; a stanza for a room that is gone back to the service.
@@ -82,6 +82,11 @@ impl SharedMedia {
     /// What the media threads have counted.
     pub(super) fn stats(&self) -> PlaneStats {
         self.plane().stats()
+    }
+
+    /// Asks for a leg's numbers so far.
+    pub(super) fn measure(&self, leg: LegId) -> oneshot::Receiver<LegStats> {
+        self.plane().measure(leg)
     }
 
     /// A panic while an order was passed on leaves the plane usable: its threads are elsewhere.

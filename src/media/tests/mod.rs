@@ -21,6 +21,7 @@ use crate::{
 };
 
 mod hot;
+mod quality;
 mod voice;
 mod wire;
 

@@ -3,10 +3,10 @@
 use super::*;
 
 /// A phone that only knows packets.
-struct Wire {
+pub(super) struct Wire {
     rtp: UdpSocket,
-    rtcp: UdpSocket,
-    to: OpenLeg,
+    pub(super) rtcp: UdpSocket,
+    pub(super) to: OpenLeg,
     sequence: u16,
 }
 
@@ -32,7 +32,12 @@ impl Wire {
         media(self.rtp.local_addr().expect("address"), Codec::Pcmu)
     }
 
-    fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
+    /// Loses a packet on the way.
+    pub(super) fn skip(&mut self) {
+        self.sequence = self.sequence.wrapping_add(1);
+    }
+
+    pub(super) fn send(&mut self, payload_type: u8, timestamp: u32, payload: &[u8]) {
         let from = self.rtp.try_clone().expect("cloned");
         self.send_from(&from, payload_type, timestamp, payload);
     }
@@ -70,7 +75,7 @@ fn bind(ip: IpAddr, port: u16) -> Option<UdpSocket> {
 }
 
 /// A configured leg and its phone.
-fn phone(world: &mut World) -> (LegId, Wire) {
+pub(super) fn phone(world: &mut World) -> (LegId, Wire) {
     let (leg, open) = world.open();
     let wire = Wire::new(open);
     world.plane.order(MediaOrder::Configure(leg, Box::new(wire.media())));

@@ -17,7 +17,7 @@ use super::{
     },
     VESTIBULE, Worker,
 };
-use crate::model::{LegId, LegMedia};
+use crate::model::{LegId, LegMedia, LegStats};
 
 /// Orders that may wait for one leg on its way between threads, which takes less than a tick; with more it is closed instead.
 const MAX_WAITING: usize = 64;
@@ -108,6 +108,12 @@ impl Worker {
             LegOrder::Configure(media, audio) => self.configure(now, index, *media, audio),
             LegOrder::Place(spot) => self.place(index, spot),
             LegOrder::Mute(on) => self.mute(index, on),
+            LegOrder::Measure(tell) => {
+                if let Some(stats) = self.measure(index) {
+                    // Whoever asked may have run out of patience.
+                    let _ = tell.send(stats);
+                }
+            }
             LegOrder::Close => {
                 if let Some(leg) = self.legs.at_mut(index) {
                     leg.awaits_tick = true;
@@ -125,7 +131,7 @@ impl Worker {
             }
             LegOrder::Configure(_, Some(audio)) => self.discard(audio),
             LegOrder::Place(spot) if spot.worker != self.own => self.lines[spot.worker].send(Order::Arrive(id, None)),
-            LegOrder::Configure(_, None) | LegOrder::Place(_) | LegOrder::Mute(_) | LegOrder::Close => {}
+            LegOrder::Configure(_, None) | LegOrder::Place(_) | LegOrder::Mute(_) | LegOrder::Measure(_) | LegOrder::Close => {}
         }
     }
 
@@ -196,6 +202,12 @@ impl Worker {
                 self.legs.tell(index);
             }
         }
+    }
+
+    fn measure(&mut self, index: usize) -> Option<LegStats> {
+        let leg = self.legs.at_mut(index)?;
+        let seated = leg.room.and_then(|r| self.rooms[r].as_ref()?.jitter(index));
+        Some(leg.stats(seated))
     }
 
     /// Moves a leg: to another room of this thread at once, to another thread by handing it over, and by way of the clerk if the room

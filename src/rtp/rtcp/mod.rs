@@ -61,6 +61,8 @@ pub struct Reports {
     /// Middle of the NTP time of the peer's last SR, and when it came.
     last_sr: Option<(u32, Instant)>,
     round_trip: Option<Duration>,
+    /// What the peer told last of the reception of our stream.
+    peer: Option<Reception>,
     /// Packets sent when the last report went out: tells SR from RR.
     sent_before: u64,
 }
@@ -72,6 +74,7 @@ impl Reports {
             due: now + spread(INTERVAL / 2, dice),
             last_sr: None,
             round_trip: None,
+            peer: None,
             sent_before: 0,
         }
     }
@@ -86,6 +89,11 @@ impl Reports {
         self.round_trip
     }
 
+    /// What the peer told last of the reception of our stream.
+    pub fn peer(&self) -> Option<Reception> {
+        self.peer
+    }
+
     /// Takes a compound packet of the peer; `false` if it is none. `ssrc` is ours.
     pub fn handle(&mut self, now: Instant, ntp: Ntp, ssrc: u32, bytes: &[u8]) -> bool {
         if !read::is_valid(bytes) {
@@ -94,7 +102,11 @@ impl Reports {
         for part in parts(bytes) {
             match part {
                 Part::Sender { ntp: sent } => self.last_sr = Some((sent.middle(), now)),
-                Part::Block(block) if block.reception.ssrc == ssrc && block.last_sr != 0 => {
+                Part::Block(block) if block.reception.ssrc == ssrc => {
+                    self.peer = Some(block.reception);
+                    if block.last_sr == 0 {
+                        continue;
+                    }
                     let units = ntp.middle().wrapping_sub(block.last_sr).wrapping_sub(block.since_sr);
                     // A peer that miscounts makes this negative, that is, huge.
                     if units < 1 << 31 {
