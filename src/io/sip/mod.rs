@@ -80,6 +80,10 @@ impl SipTransport {
                     listening.push((Transport::Tcp, local));
                     tasks.spawn(stream::accept(listener, local, connections.clone()));
                 }
+                Transport::Tls => {
+                    let why = io::Error::new(io::ErrorKind::Unsupported, "no certificate");
+                    return Err(named(*transport, *address, &why));
+                }
             }
         }
         let transport = Self {
@@ -129,6 +133,7 @@ impl SipTransport {
                 transport: Transport::Tcp,
                 local,
                 remote,
+                ..
             } => {
                 if !self.connections.connect(local, remote, bytes) {
                     SipSocketCounters::count(&self.counters.messages_dropped);
@@ -137,7 +142,8 @@ impl SipTransport {
             }
             // There is nothing to connect.
             Target::Connect {
-                transport: Transport::Udp, ..
+                transport: Transport::Udp | Transport::Tls,
+                ..
             } => self.report(Inbound::Unreachable(target)),
         }
     }

@@ -85,6 +85,7 @@ pub(super) async fn dial(flow: Flow, waiting: Waiting, connections: Connections)
                 transport: Transport::Tcp,
                 local: flow.local,
                 remote: flow.remote,
+                name: None,
             };
             // Fails only when the SIP task is gone.
             let _ = connections.inbound.send(Inbound::Unreachable(target)).await;

@@ -114,13 +114,14 @@ async fn one_connection_serves_all_messages_to_an_address() {
         transport: Transport::Tcp,
         local: tcp,
         remote,
+        name: None,
     };
     transport.send(Transmit {
-        target,
+        target: target.clone(),
         bytes: b"one".to_vec(),
     });
     transport.send(Transmit {
-        target,
+        target: target.clone(),
         bytes: b"two".to_vec(),
     });
     let (mut stream, _) = timeout(DEADLINE, peer.accept()).await.expect("in time").expect("accepted");
@@ -145,9 +146,10 @@ async fn r42_a_refused_connection_is_reported() {
         transport: Transport::Tcp,
         local: tcp,
         remote,
+        name: None,
     };
     transport.send(Transmit {
-        target,
+        target: target.clone(),
         bytes: b"one".to_vec(),
     });
     assert!(matches!(next(&mut received).await, Inbound::Unreachable(reported) if reported == target));

@@ -356,7 +356,7 @@ impl Call {
 
     /// Changes what our Contact says.
     fn present(&self, core: &mut Core, presentation: Presentation) -> Result<(), CommandError> {
-        Ok(core.present(self.way, self.dialog.ok_or(CommandError::NotNow)?, presentation)?)
+        Ok(core.present(&self.way, self.dialog.ok_or(CommandError::NotNow)?, presentation)?)
     }
 
     fn learn(&mut self, headers: &Headers) {

@@ -6,7 +6,7 @@ use super::{Call, State, session_timer, uac, uac::Calling, uas::Ringing};
 use crate::{
     model::CallId,
     sip::{
-        dialog::{Dialog, DialogNo},
+        dialog::{Dialog, DialogNo, asks_for_sips},
         endpoint::{CommandError, Core, Event, InviteArgs, Presentation, Target, body_of},
         msg::{Method, Name, Request},
         transaction::{Kind, Owner, Reply, Report, Seen, ServerId, timer::Deadlines},
@@ -36,7 +36,7 @@ impl Calls {
         let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
         let presentation = Presentation { user, focus: false };
         let first_seq = core.dice.cseq();
-        let contact = match core.contact(Target::Flow(seen.flow), &presentation) {
+        let contact = match core.contact(&Target::Flow(seen.flow), &presentation, asks_for_sips(&request)) {
             Ok(contact) => contact,
             Err(why) => return core.refuse(now, server, Reply::new(500).because(why.0)),
         };

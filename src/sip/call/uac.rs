@@ -42,7 +42,9 @@ impl Calling {
             Some(target) => target,
             None => locate(&args.to, &core.clients.ways, None)?,
         };
-        let contact = core.contact(target, &args.presentation)?;
+        // RFC 3261 section 8.1.1.8.
+        let secure = args.to.as_sip().is_some_and(|uri| uri.secure);
+        let contact = core.contact(&target, &args.presentation, secure)?;
         let mut from = NameAddr::new(args.from).with_tag(&core.dice.token());
         from.display = args.name;
         let mut request = Request::new(Method::Invite, args.to.clone());
@@ -58,7 +60,7 @@ impl Calling {
             headers.push(name.as_str(), value);
         }
         request.set_body(&args.offer.content_type, args.offer.bytes.clone());
-        let invite = core.send(now, owner, request.clone(), target)?;
+        let invite = core.send(now, owner, request.clone(), target.clone())?;
         Ok(Self {
             invite,
             request,
@@ -73,7 +75,7 @@ impl Calling {
     }
 
     pub(super) fn target(&self) -> Target {
-        self.target
+        self.target.clone()
     }
 
     /// Tries once more with credentials; `false` if there are none that would help.
@@ -97,7 +99,7 @@ impl Calling {
         for (name, value) in session.sign(&Method::Invite, &uri) {
             request.headers.push(name, value);
         }
-        match core.send(now, owner, request, self.target) {
+        match core.send(now, owner, request, self.target.clone()) {
             Ok(invite) => {
                 self.invite = invite;
                 self.rings = false;
@@ -201,7 +203,9 @@ pub(super) fn dismiss(core: &mut Core, now: Instant, invite: ClientId, response:
     // A re-INVITE is answered late: its BYE has gone already.
     let inside = sent.headers.to().is_ok_and(|to| to.tag().is_some());
     let ack = dialog.ack(cseq.number);
-    let acked = core.clients.acknowledge(&mut core.wire, &mut core.dice, invite, ack, target);
+    let acked = core
+        .clients
+        .acknowledge(&mut core.wire, &mut core.dice, invite, ack, target.clone());
     if acked.is_ok() && !inside {
         let bye = dialog.request(Method::Bye);
         // If it can't be sent, the peer's session timer has to end what we never wanted.

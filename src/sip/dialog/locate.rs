@@ -1,32 +1,34 @@
 //! Where a URI points to: the one place that a resolver (RFC 3263) would go into. Now: addresses, and names of this machine.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use super::Dialog;
 use crate::sip::{
     endpoint::{Flow, Target, Transport},
-    msg::{DEFAULT_PORT, Host, Uri},
+    msg::{Host, Uri},
     transaction::{Unsendable, Ways},
 };
 
 /// The way to what a URI names. `local`: our listening address to be preferred.
 pub(crate) fn locate(uri: &Uri, ways: &Ways, local: Option<SocketAddr>) -> Result<Target, Unsendable> {
     let uri = uri.as_sip().ok_or(Unsendable("cannot resolve: not a SIP URI"))?;
-    if uri.secure {
-        return Err(Unsendable("cannot resolve: no TLS"));
-    }
-    let transport = match uri.params.get("transport") {
-        None => Transport::Udp,
-        Some(name) if name.eq_ignore_ascii_case("udp") => Transport::Udp,
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        Some(_) => return Err(Unsendable("cannot resolve: a transport that we don't have")),
+    let named = uri.params.get("transport").map(str::to_ascii_lowercase);
+    let transport = match (uri.secure, named.as_deref()) {
+        (false, None | Some("udp")) => Transport::Udp,
+        (false, Some("tcp")) => Transport::Tcp,
+        // `sips` says TLS, and `transport` over what: `tls` is an old spelling of `tcp` there (RFC 3261 section 26.2.2, RFC 5630 section 3.1.4).
+        (false, Some("tls")) | (true, None | Some("tcp" | "tls")) => Transport::Tls,
+        (_, Some(_)) => return Err(Unsendable("cannot resolve: a transport that we don't have")),
     };
-    let address = match &uri.host {
-        Host::Ip(ip) => *ip,
-        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+    let (address, name) = match &uri.host {
+        Host::Ip(ip) => (*ip, None),
+        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => (IpAddr::V4(Ipv4Addr::LOCALHOST), Some(Arc::from(name.as_str()))),
         Host::Name(_) => return Err(Unsendable("cannot resolve: a name, not an address")),
     };
-    let remote = SocketAddr::new(address, uri.port.unwrap_or(DEFAULT_PORT));
+    let remote = SocketAddr::new(address, uri.port.unwrap_or_else(|| transport.default_port()));
     let listener = ways.listener(transport, remote, local)?;
     let local = listener.local;
     Ok(match transport {
@@ -36,7 +38,18 @@ pub(crate) fn locate(uri: &Uri, ways: &Ways, local: Option<SocketAddr>) -> Resul
             remote,
             connection: None,
         }),
-        Transport::Tcp => Target::Connect { transport, local, remote },
+        Transport::Tcp => Target::Connect {
+            transport,
+            local,
+            remote,
+            name: None,
+        },
+        Transport::Tls => Target::Connect {
+            transport,
+            local,
+            remote,
+            name,
+        },
     })
 }
 
@@ -51,7 +64,7 @@ impl Dialog {
         }
         let by_contact = locate(&self.target, ways, Some(self.local_address));
         match (self.direct, by_contact) {
-            (Some(flow), _) if flow.transport == Transport::Tcp => Ok(Target::Flow(flow)),
+            (Some(flow), _) if flow.transport.is_reliable() => Ok(Target::Flow(flow)),
             (Some(flow), Ok(target)) if target.remote().ip() != flow.remote.ip() => Ok(Target::Flow(flow)),
             (Some(flow), Err(_)) => Ok(Target::Flow(flow)),
             (_, by_contact) => by_contact,
@@ -69,6 +82,7 @@ mod tests {
         Ways::new(vec![
             listen(Transport::Udp, "127.0.0.1:5060"),
             listen(Transport::Tcp, "127.0.0.1:5060"),
+            listen(Transport::Tls, "127.0.0.1:5061"),
             listen(Transport::Udp, "[::1]:5060"),
         ])
     }
@@ -83,14 +97,28 @@ mod tests {
         assert_eq!(find("sip:a@192.0.2.1:5070;transport=TCP"), Ok("tcp 192.0.2.1:5070".to_owned()));
         assert_eq!(find("sip:a@[2001:db8::1]"), Ok("udp [2001:db8::1]:5060".to_owned()));
         assert_eq!(find("sip:a@localhost:5070"), Ok("udp 127.0.0.1:5070".to_owned()));
+        assert_eq!(find("sip:a@192.0.2.1;transport=tls"), Ok("tls 192.0.2.1:5061".to_owned()));
+        assert_eq!(find("sips:a@192.0.2.1"), Ok("tls 192.0.2.1:5061".to_owned()));
+        assert_eq!(find("sips:a@192.0.2.1:5071;transport=tcp"), Ok("tls 192.0.2.1:5071".to_owned()));
         for uri in [
             "sip:a@example.com",
-            "sips:a@192.0.2.1",
+            "sips:a@example.com",
+            "sips:a@192.0.2.1;transport=udp",
             "tel:+123",
             "sip:a@192.0.2.1;transport=sctp",
         ] {
             assert!(find(uri).expect_err("not to be found").starts_with("cannot resolve"), "{uri}");
         }
         assert!(find("sip:a@[::1];transport=tcp").is_err(), "no such listener");
+    }
+
+    #[test]
+    fn a_certificate_has_to_name_what_the_uri_names() {
+        let name = |uri: &str| match locate(&Uri::parse(uri).expect("a URI"), &ways(), None) {
+            Ok(Target::Connect { name, .. }) => name,
+            other => panic!("a connection, not {other:?}"),
+        };
+        assert_eq!(name("sips:a@localhost").as_deref(), Some("localhost"));
+        assert_eq!(name("sips:a@127.0.0.1"), None);
     }
 }

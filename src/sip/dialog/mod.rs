@@ -1,7 +1,6 @@
 //! Dialogs (RFC 3261 section 12): tags, sequence numbers, route set, remote target, and the way there.
 //!
 //! A dialog may have several usages (RFC 5057): a call and its subscriptions. What they do is not known here.
-//! The secure flag is left out: there is no TLS yet.
 
 mod locate;
 mod table;
@@ -10,7 +9,7 @@ pub(crate) use locate::locate;
 pub(crate) use table::{DialogNo, Dialogs};
 
 use super::{
-    endpoint::{Flow, Transport},
+    endpoint::Flow,
     msg::{Access, CSeq, HeaderError, Method, Name, NameAddr, Request, Response, Uri},
     transaction::Seen,
 };
@@ -133,7 +132,7 @@ impl Dialog {
 
     /// A connection is gone.
     fn handle_flow_lost(&mut self, flow: Flow) {
-        if self.direct == Some(flow) && flow.transport == Transport::Tcp {
+        if self.direct == Some(flow) && flow.transport.is_reliable() {
             self.direct = None;
         }
     }
@@ -182,9 +181,20 @@ impl Dialog {
     }
 }
 
+/// Whether what a request begins is to be secured by our Contact too, which then has to be a `sips` URI (RFC 3261 section 12.1.1).
+pub(crate) fn asks_for_sips(request: &Request) -> bool {
+    let is_sips = |uri: &Uri| uri.as_sip().is_some_and(|uri| uri.secure);
+    let next = match request.headers.record_route() {
+        Ok(routes) if !routes.is_empty() => routes.into_iter().next(),
+        Ok(_) | Err(_) => request.headers.contact().ok(),
+    };
+    is_sips(&request.uri) || next.is_some_and(|next| is_sips(&next.uri))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sip::endpoint::Transport;
     use crate::sip::msg::{Message, parse_datagram};
 
     fn flow(remote: &str) -> Flow {

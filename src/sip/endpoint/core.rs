@@ -90,14 +90,17 @@ impl Core {
         self.clients.acknowledge(&mut self.wire, &mut self.dice, invite, ack, target)
     }
 
-    /// Our Contact for a peer that is reached this way.
-    pub(crate) fn contact(&self, way: Target, presentation: &Presentation) -> Result<NameAddr, Unsendable> {
+    /// Our Contact for a peer that is reached this way; `secure`: as a `sips` URI, where the way is protected.
+    pub(crate) fn contact(&self, way: &Target, presentation: &Presentation, secure: bool) -> Result<NameAddr, Unsendable> {
         let listener = self.clients.ways.listener(way.transport(), way.remote(), Some(way.local()))?;
         let mut uri = Uri::sip(presentation.user.as_deref(), host_of(listener)?, Some(listener.port));
-        if way.transport() == Transport::Tcp
-            && let Some(sip) = uri.as_sip_mut()
-        {
-            sip.params.set("transport", Some(Transport::Tcp.as_param()));
+        if let Some(sip) = uri.as_sip_mut() {
+            match way.transport() {
+                Transport::Udp => {}
+                // `sips` says it all (RFC 5630 section 3.1.4).
+                Transport::Tls if secure => sip.secure = true,
+                transport @ (Transport::Tcp | Transport::Tls) => sip.params.set("transport", Some(transport.as_param())),
+            }
         }
         let mut contact = NameAddr::new(uri);
         if presentation.focus {
@@ -107,21 +110,17 @@ impl Core {
     }
 
     /// Changes what our Contact in a dialog says; a user that isn't named stays.
-    pub(crate) fn present(&mut self, way: Target, dialog: DialogNo, presentation: Presentation) -> Result<(), Unsendable> {
-        let known = self
-            .dialogs
-            .get(dialog)
-            .ok_or(NO_DIALOG)?
-            .contact
-            .uri
-            .as_sip()
-            .and_then(|uri| uri.user.clone());
+    pub(crate) fn present(&mut self, way: &Target, dialog: DialogNo, presentation: Presentation) -> Result<(), Unsendable> {
+        let known = self.dialogs.get(dialog).ok_or(NO_DIALOG)?.contact.uri.as_sip();
+        let secure = known.is_some_and(|uri| uri.secure);
+        let known = known.and_then(|uri| uri.user.clone());
         let contact = self.contact(
             way,
             &Presentation {
                 user: presentation.user.or(known),
                 focus: presentation.focus,
             },
+            secure,
         )?;
         if let Some(dialog) = self.dialogs.get_mut(dialog) {
             dialog.contact = contact;

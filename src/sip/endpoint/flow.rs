@@ -1,8 +1,8 @@
 //! Where bytes come from and go to.
 
-use std::{fmt, net::SocketAddr};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
-use crate::sip::msg::{Malformed, Message};
+use crate::sip::msg::{DEFAULT_PORT, DEFAULT_TLS_PORT, Malformed, Message};
 
 /// How messages travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,6 +11,8 @@ pub enum Transport {
     Udp,
     /// A stream.
     Tcp,
+    /// A stream that nobody between reads or changes (RFC 3261 section 26.2.1).
+    Tls,
 }
 
 impl Transport {
@@ -19,6 +21,7 @@ impl Transport {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
+            Self::Tls => "TLS",
         }
     }
 
@@ -27,6 +30,7 @@ impl Transport {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
         }
     }
 
@@ -34,7 +38,23 @@ impl Transport {
     pub fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp => true,
+            Self::Tcp | Self::Tls => true,
+        }
+    }
+
+    /// Whether what travels, keys included, is hidden from others on this hop (rule R72, RFC 4568 section 7).
+    pub fn is_protected(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp => false,
+            Self::Tls => true,
+        }
+    }
+
+    /// The port where none is named (RFC 3261 sections 18.2.2 and 19.1.2).
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => DEFAULT_PORT,
+            Self::Tls => DEFAULT_TLS_PORT,
         }
     }
 }
@@ -62,8 +82,15 @@ pub struct Flow {
     pub connection: Option<ConnectionId>,
 }
 
+impl Flow {
+    /// Whether the hop between us and the peer is protected (rule R72); what lies behind a proxy is not known.
+    pub fn is_protected(&self) -> bool {
+        self.transport.is_protected()
+    }
+}
+
 /// Where bytes are to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A known way.
     Flow(Flow),
@@ -75,6 +102,8 @@ pub enum Target {
         local: SocketAddr,
         /// To where.
         remote: SocketAddr,
+        /// Whom the certificate there has to name, over TLS (RFC 5922 section 7.2); none: the address itself.
+        name: Option<Arc<str>>,
     },
 }
 

@@ -171,7 +171,7 @@ impl Endpoint {
         let reply = match answer {
             OptionsAnswer::Capabilities(presentation) => {
                 let target = self.core.servers.target(server).ok_or(CommandError::Gone)?;
-                let contact = self.core.contact(target, &presentation)?;
+                let contact = self.core.contact(&target, &presentation, false)?;
                 let mut reply = Reply::new(200).with(super::msg::Name::Contact, contact);
                 self.core.add_capabilities(&mut reply.headers);
                 reply

@@ -134,7 +134,8 @@ impl Uri {
         }
     }
 
-    /// The address of record: no password, parameters, headers or port 5060, host in lower case, needless escapes decoded.
+    /// The address of record: no password, parameters, headers or default port, host in lower case, needless escapes decoded; with the scheme
+    /// `sip` for both, which name one resource (RFC 5630 section 4).
     /// `None` without a user, and for other schemes.
     pub fn aor(&self) -> Option<Aor> {
         let uri = self.as_sip()?;
@@ -142,6 +143,7 @@ impl Uri {
         let host = uri.host.to_string().to_ascii_lowercase();
         Some(Aor::from_normalised(match uri.port {
             None | Some(DEFAULT_PORT) => format!("sip:{user}@{host}"),
+            Some(DEFAULT_TLS_PORT) if uri.secure => format!("sip:{user}@{host}"),
             Some(port) => format!("sip:{user}@{host}:{port}"),
         }))
     }
@@ -149,6 +151,8 @@ impl Uri {
 
 /// The port of `sip:` over UDP and TCP (RFC 3261 section 19.1.2).
 pub const DEFAULT_PORT: u16 = 5060;
+/// The port of `sips:`, and of `sip:` over TLS (RFC 3261 section 19.1.2).
+pub const DEFAULT_TLS_PORT: u16 = 5061;
 
 impl SipUri {
     fn parse(rest: &str, secure: bool) -> Result<Self, BadUri> {
@@ -423,7 +427,11 @@ mod tests {
 
     #[test]
     fn an_aor_has_one_spelling() {
-        for text in ["sip:%41nn@Example.COM", "sips:Ann:pw@example.com:5060;transport=tcp?a=b"] {
+        for text in [
+            "sip:%41nn@Example.COM",
+            "sips:Ann:pw@example.com:5060;transport=tcp?a=b",
+            "sips:Ann@example.com:5061",
+        ] {
             assert_eq!(uri(text).aor().unwrap().as_str(), "sip:Ann@example.com");
         }
         assert_eq!(uri("sip:ann@example.com:5070").aor().unwrap().as_str(), "sip:ann@example.com:5070");

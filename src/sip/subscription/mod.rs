@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Instant};
 use self::notifier::{State, Subscription, Timer};
 use super::{
     call::table::OVERLOAD_RETRY,
-    dialog::{Dialog, DialogNo},
+    dialog::{Dialog, DialogNo, asks_for_sips},
     endpoint::{Body, CommandError, Core, Event, Presentation, Rejection, Target, TerminationReason},
     msg::{HeaderError, Name, Request, Tagged},
     transaction::{
@@ -96,7 +96,11 @@ impl Subscriptions {
             }
             None => {
                 let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
-                let contact = core.contact(Target::Flow(seen.flow), &Presentation { user, focus: false });
+                let contact = core.contact(
+                    &Target::Flow(seen.flow),
+                    &Presentation { user, focus: false },
+                    asks_for_sips(&request),
+                );
                 let contact = contact.map_err(|why| Box::new(Reply::new(500).because(why.0)))?;
                 let first_seq = core.dice.cseq();
                 core.dialogs

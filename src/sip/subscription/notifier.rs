@@ -100,7 +100,7 @@ impl Subscription {
         };
         // Inside a call the Contact says already what it has to.
         if presentation != Presentation::default() {
-            core.present(self.way, self.dialog, presentation)?;
+            core.present(&self.way, self.dialog, presentation)?;
         }
         self.grant(now, self.seconds);
         let reply = self.accepted(core);

@@ -101,13 +101,13 @@ impl Client {
     }
 
     fn send(&self, wire: &mut Wire) {
-        wire.send(self.target, self.request.to_bytes());
+        wire.send(self.target.clone(), self.request.to_bytes());
     }
 
     fn send_ack(&self, wire: &mut Wire, to_tag: Option<&str>) -> bool {
         let ack = self.acks.iter().find(|ack| ack.to_tag.as_deref() == to_tag);
         if let Some(ack) = ack {
-            wire.send(ack.target, ack.bytes.clone());
+            wire.send(ack.target.clone(), ack.bytes.clone());
         }
         ack.is_some()
     }
@@ -119,7 +119,7 @@ impl Client {
         request.headers.copy(Name::To, &response.headers);
         Ack {
             to_tag: None,
-            target: self.target,
+            target: self.target.clone(),
             bytes: request.to_bytes(),
         }
     }
@@ -211,7 +211,7 @@ impl Clients {
             owner: Owner::Nobody,
             request: Box::new(request),
             key: (client.key.0.clone(), Method::Cancel),
-            target: client.target,
+            target: client.target.clone(),
             fallback: None,
             acks: Vec::new(),
         };
@@ -229,14 +229,14 @@ impl Clients {
         target: Target,
     ) -> Result<(), Unsendable> {
         let branch = format!("{MAGIC}{}", dice.token());
-        self.ways.name(&mut request.headers, target, &branch)?;
+        self.ways.name(&mut request.headers, &target, &branch)?;
         let to_tag = request.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         let ack = Ack {
             to_tag,
             target,
             bytes: request.to_bytes(),
         };
-        wire.send(ack.target, ack.bytes.clone());
+        wire.send(ack.target.clone(), ack.bytes.clone());
         if let Some(client) = self.all.get_mut(&invite) {
             client.acks.push(ack);
         }
@@ -340,13 +340,13 @@ impl Clients {
         let mut headers = std::mem::take(&mut client.request.headers);
         headers.remove(Name::Via);
         let branch = client.key.0.clone();
-        let named = self.ways.name(&mut headers, fallback, &branch).is_ok();
+        let named = self.ways.name(&mut headers, &fallback, &branch).is_ok();
         let Some(client) = self.all.get_mut(&id).filter(|_| named) else {
             return false;
         };
         client.request.headers = headers;
-        client.target = fallback;
         client.restart(now, fallback.transport().is_reliable());
+        client.target = fallback;
         client.send(wire);
         wire.counters.back_to_udp += 1;
         self.settle(id);

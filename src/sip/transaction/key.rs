@@ -1,10 +1,10 @@
 //! Which transaction a request belongs to (RFC 3261 section 17.2.3), and where its responses go (section 18.2).
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::sip::{
     endpoint::{Flow, Target, Transport},
-    msg::{Access, DEFAULT_PORT, Method, Request, Via},
+    msg::{Access, Host, Method, Request, Via},
 };
 
 /// Starts every branch since RFC 3261 (section 8.1.1.7).
@@ -39,7 +39,7 @@ impl Seen {
         let to_tag = headers.to()?.tag().map(str::to_owned);
         let call_id = headers.call_id()?.to_owned();
         let cseq = headers.cseq()?.number;
-        let sent_by = format!("{}:{}", via.host, via.port.unwrap_or(DEFAULT_PORT)).to_ascii_lowercase();
+        let sent_by = format!("{}:{}", via.host, via.port.unwrap_or_else(|| flow.transport.default_port())).to_ascii_lowercase();
         let stem = match via.branch().and_then(|b| b.strip_prefix(MAGIC)) {
             Some(rest) if !rest.is_empty() => format!("{rest}\n{sent_by}"),
             // RFC 2543 has no branch to go by, and "z9hG4bK" alone is none (RFC 4475 section 3.2.1).
@@ -81,11 +81,11 @@ impl Seen {
     /// `maddr` isn't honoured: with it anybody could have us send to a third party.
     pub(crate) fn response_target(&self) -> Target {
         match self.flow.transport {
-            Transport::Tcp => Target::Flow(self.flow),
+            Transport::Tcp | Transport::Tls => Target::Flow(self.flow),
             Transport::Udp => {
                 let mut flow = self.flow;
                 if !self.via.params.has("rport") {
-                    flow.remote.set_port(self.via.port.unwrap_or(DEFAULT_PORT));
+                    flow.remote.set_port(self.via.port.unwrap_or_else(|| flow.transport.default_port()));
                 }
                 Target::Flow(flow)
             }
@@ -96,10 +96,14 @@ impl Seen {
     pub(crate) fn response_fallback(&self) -> Option<Target> {
         match self.flow.transport {
             Transport::Udp => None,
-            Transport::Tcp => Some(Target::Connect {
-                transport: Transport::Tcp,
+            transport @ (Transport::Tcp | Transport::Tls) => Some(Target::Connect {
+                transport,
                 local: self.flow.local,
-                remote: SocketAddr::new(self.flow.remote.ip(), self.via.port.unwrap_or(DEFAULT_PORT)),
+                remote: SocketAddr::new(self.flow.remote.ip(), self.via.port.unwrap_or_else(|| transport.default_port())),
+                name: match &self.via.host {
+                    Host::Name(name) if transport == Transport::Tls => Some(Arc::from(name.as_str())),
+                    Host::Name(_) | Host::Ip(_) => None,
+                },
             }),
         }
     }

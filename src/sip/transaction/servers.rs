@@ -117,7 +117,7 @@ impl Server {
 
     fn send_last(&self, wire: &mut Wire) {
         if let Some(bytes) = &self.last {
-            wire.send(self.target, bytes.clone());
+            wire.send(self.target.clone(), bytes.clone());
         }
     }
 
@@ -130,7 +130,7 @@ impl Server {
             return false;
         };
         let bytes = self.write(template, reply);
-        wire.send(self.target, bytes.clone());
+        wire.send(self.target.clone(), bytes.clone());
         self.last = Some(bytes);
         if !self.is_open() {
             self.template = None;
@@ -286,7 +286,7 @@ impl Servers {
 
     /// Where the responses of a transaction go.
     pub(crate) fn target(&self, id: ServerId) -> Option<Target> {
-        self.all.get(&id).map(|server| server.target)
+        self.all.get(&id).map(|server| server.target.clone())
     }
 
     /// The INVITE that a CANCEL is for, and whether it can still be cancelled.

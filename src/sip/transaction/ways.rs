@@ -25,7 +25,7 @@ const WITHOUT_TCP_FOR: Duration = Duration::from_secs(3_600);
 pub(crate) struct Unsendable(pub(crate) &'static str);
 
 /// Where a request goes first, and where if there is no connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chosen {
     pub(super) target: Target,
     pub(super) fallback: Option<Target>,
@@ -60,7 +60,7 @@ impl Ways {
     }
 
     /// Names us in a topmost `Via` for this target.
-    pub(super) fn name(&self, headers: &mut Headers, target: Target, branch: &str) -> Result<(), Unsendable> {
+    pub(super) fn name(&self, headers: &mut Headers, target: &Target, branch: &str) -> Result<(), Unsendable> {
         let listener = self.listener(target.transport(), target.remote(), Some(target.local()))?;
         let via = Via::new(target.transport().as_via(), host_of(listener)?, Some(listener.port), branch);
         headers.insert_front(Name::Via, via);
@@ -69,14 +69,13 @@ impl Ways {
 
     /// Names us on a request, and moves one that is too long for a datagram to TCP, where that isn't known to fail.
     pub(super) fn choose(&self, now: Instant, request: &mut Request, target: Target, branch: &str) -> Result<Chosen, Unsendable> {
-        self.name(&mut request.headers, target, branch)?;
-        let as_asked = Chosen { target, fallback: None };
+        self.name(&mut request.headers, &target, branch)?;
         if target.transport() != Transport::Udp {
-            return Ok(as_asked);
+            return Ok(Chosen { target, fallback: None });
         }
         let length = request.to_bytes().len();
         if length <= MAX_DATAGRAM {
-            return Ok(as_asked);
+            return Ok(Chosen { target, fallback: None });
         }
         let remote = target.remote();
         let refused = self.without_tcp.get(&remote).is_some_and(|until| *until > now);
@@ -88,15 +87,16 @@ impl Ways {
                     transport: Transport::Tcp,
                     local: listener.local,
                     remote,
+                    name: None,
                 };
                 request.headers.remove(Name::Via);
-                self.name(&mut request.headers, connect, branch)?;
+                self.name(&mut request.headers, &connect, branch)?;
                 Ok(Chosen {
                     target: connect,
                     fallback: fits.then_some(target),
                 })
             }
-            None if fits => Ok(as_asked),
+            None if fits => Ok(Chosen { target, fallback: None }),
             None => Err(Unsendable("too long for a datagram, and the peer takes no TCP")),
         }
     }

@@ -205,7 +205,8 @@ fn a_lost_connection_is_answered_over_a_new_one() {
         Target::Connect {
             transport: Transport::Tcp,
             local: lab.flow.local,
-            remote: address("192.0.2.1:5070")
+            remote: address("192.0.2.1:5070"),
+            name: None,
         }
     );
 }

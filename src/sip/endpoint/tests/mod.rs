@@ -8,6 +8,7 @@ mod offers;
 mod sessions;
 mod size;
 mod subscriptions;
+mod tls;
 mod uac;
 mod uas;
 
@@ -30,6 +31,7 @@ pub(super) struct Lab {
 
 pub(super) const PEER: &str = "192.0.2.1:5070";
 const LISTEN: &str = "198.51.100.1:5060";
+const LISTEN_TLS: &str = "198.51.100.1:5061";
 
 pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -48,6 +50,7 @@ pub(super) fn config() -> EndpointConfig {
     EndpointConfig::new(vec![
         Listener::plain(Transport::Udp, address(LISTEN)),
         Listener::plain(Transport::Tcp, address(LISTEN)),
+        Listener::plain(Transport::Tls, address(LISTEN_TLS)),
     ])
 }
 
@@ -72,6 +75,14 @@ impl Lab {
         self
     }
 
+    /// Likewise, over TLS.
+    pub(super) fn over_tls(mut self) -> Self {
+        self = self.over_tcp();
+        self.flow.transport = Transport::Tls;
+        self.flow.local = address(LISTEN_TLS);
+        self
+    }
+
     /// The peer sends this.
     pub(super) fn hear(&mut self, text: &str) {
         let inbound = match self.flow.transport {
@@ -79,7 +90,7 @@ impl Lab {
                 flow: self.flow,
                 bytes: text.as_bytes().to_vec(),
             },
-            Transport::Tcp => Inbound::Message {
+            Transport::Tcp | Transport::Tls => Inbound::Message {
                 flow: self.flow,
                 message: parse_datagram(text.as_bytes()),
             },

@@ -38,7 +38,8 @@ fn r42_a_long_request_goes_by_tcp_with_the_via_changed() {
         Target::Connect {
             transport: Transport::Tcp,
             local: address(LISTEN),
-            remote: address(PEER)
+            remote: address(PEER),
+            name: None,
         }
     );
     assert_eq!(via_transport(notify), "TCP");
@@ -58,7 +59,7 @@ fn r42_a_short_request_stays_a_datagram() {
 fn r42_without_a_connection_it_comes_back_to_udp_and_that_is_remembered() {
     let (mut lab, subscription) = subscribed();
     lab.endpoint.notify(lab.now, subscription, document(2_000)).expect("it is active");
-    let target = lab.transmits()[0].target;
+    let target = lab.transmits()[0].target.clone();
     lab.endpoint.handle_inbound(lab.now, Inbound::Unreachable(target));
     let sent = lab.transmits();
     assert_eq!(
@@ -88,7 +89,7 @@ fn r42_without_a_connection_it_comes_back_to_udp_and_that_is_remembered() {
 fn r42_what_no_datagram_holds_fails_clearly() {
     let (mut lab, subscription) = subscribed();
     lab.endpoint.notify(lab.now, subscription, document(62_000)).expect("it is active");
-    let target = lab.transmits()[0].target;
+    let target = lab.transmits()[0].target.clone();
     lab.endpoint.handle_inbound(lab.now, Inbound::Unreachable(target));
     assert!(lab.sent().is_empty());
     assert!(matches!(

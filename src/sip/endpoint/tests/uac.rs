@@ -238,7 +238,7 @@ fn a_call_of_ours_over_a_connection_that_fails() {
     let mut lab = Lab::new();
     let to = Uri::parse("sip:bob@192.0.2.1:5070;transport=tcp").expect("a URI");
     lab.endpoint.invite(lab.now, InviteArgs { to, ..args() }).expect("reachable");
-    let target = lab.transmits()[0].target;
+    let target = lab.transmits()[0].target.clone();
     assert_eq!(target.transport(), Transport::Tcp);
     lab.endpoint.handle_inbound(lab.now, Inbound::Unreachable(target));
     assert_eq!(lab.ended(), EndCause::Unreachable("no connection"));
