@@ -89,6 +89,7 @@ fn run<'a>(name: &str, mut mixer: Mixer, legs: u64, ticks: u32, step: u32, paylo
                     timestamp: tick * step,
                     marker: false,
                     level: None,
+                    since_tick_us: 10_000,
                     payload,
                 };
                 mixer.push(Leg(leg), packet);

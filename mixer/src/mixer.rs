@@ -35,6 +35,8 @@ pub struct Packet<'a> {
     pub marker: bool,
     /// How loud its audio is by its sender's word (RFC 6464), in -dBov: 0 is the loudest, 127 silence.
     pub level: Option<u8>,
+    /// Microseconds from the mixer's last tick, as it was due, to the packet's arrival: 0 to 20,000.
+    pub since_tick_us: u32,
     /// The codec's bytes.
     pub payload: &'a [u8],
 }

@@ -195,6 +195,8 @@ impl Leg {
             timestamp: header.timestamp,
             marker: header.marker,
             level: None,
+            // The room knows when its tick was.
+            since_tick_us: 0,
             payload: packet.payload,
         })
     }

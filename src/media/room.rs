@@ -1,6 +1,6 @@
 //! One room on its media thread: its mixer, and what its ticks tell.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mixer::{CodecFailed, Command, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused};
 
@@ -12,6 +12,8 @@ const ROOM_LEGS: usize = 2000;
 
 /// Legs of one thread that wait in its vestibule at one time: as many as a mixer can hold.
 const VESTIBULE_LEGS: usize = 10_000;
+
+const TICK: Duration = Duration::from_millis(mixer::TICK_MS as u64);
 
 /// The rate of vestibules: that of most rooms, so that few legs need other codecs on entering.
 pub(super) const VESTIBULE_RATE: Rate = Rate::Wide;
@@ -26,6 +28,8 @@ pub(super) struct Room {
     /// To end once nobody sits here.
     pub(super) ending: bool,
     phase: u64,
+    /// When the last tick was due.
+    pub(super) ticked: Instant,
     mixer: Mixer,
     #[cfg(test)]
     pub(super) panics: bool,
@@ -48,6 +52,7 @@ impl Room {
             closing: Vec::new(),
             ending: false,
             phase,
+            ticked: Instant::now(),
             mixer,
             #[cfg(test)]
             panics: false,
@@ -113,8 +118,12 @@ impl Room {
         self.mixer.jitter(Number(index as u64))
     }
 
-    pub(super) fn push(&mut self, index: usize, packet: mixer::Packet<'_>) {
-        self.mixer.push(Number(index as u64), packet);
+    /// Takes a packet that was read `now`.
+    pub(super) fn push(&mut self, now: Instant, index: usize, packet: mixer::Packet<'_>) {
+        // A tick that comes late still counts from when it was due: what was read before it came in time.
+        let since_tick = now.saturating_duration_since(self.ticked).min(TICK);
+        let since_tick_us = since_tick.as_micros() as u32;
+        self.mixer.push(Number(index as u64), mixer::Packet { since_tick_us, ..packet });
     }
 
     /// Lets ticks pass unmixed (rule R68).

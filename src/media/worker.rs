@@ -101,7 +101,7 @@ impl Worker {
             ticker: setup.ticker,
             inbox: Inbox::new(),
             outbox: Outbox::new(),
-            pace: Pace::default(),
+            pace: Pace::new(Instant::now()),
             legs: Slab::default(),
             directory: BTreeMap::new(),
             rooms: vec![Some(Box::new(setup.vestibule))],
@@ -151,7 +151,7 @@ impl Worker {
                 } else if let Some(packet) = leg.handle_rtp(now, clock, source, bytes)
                     && let Some(room) = room.and_then(|r| rooms[r].as_mut())
                 {
-                    room.push(index, packet);
+                    room.push(now, index, packet);
                 }
             }
             leg.pending.waits()
@@ -181,7 +181,7 @@ impl Worker {
         for slot in slots {
             for index in 0..self.rooms.len() {
                 if self.rooms[index].as_ref().is_some_and(|room| room.is_due(slot)) {
-                    self.tick_room(now, index);
+                    self.tick_room(now, slot, index);
                 }
             }
             self.look_round(now, slot);
@@ -189,9 +189,11 @@ impl Worker {
         add(&self.counters.unsent, self.outbox.take_failed());
     }
 
-    fn tick_room(&mut self, now: Instant, index: usize) {
+    fn tick_room(&mut self, now: Instant, slot: u64, index: usize) {
+        let due = self.pace.due(slot);
         let Self { rooms, legs, outbox, .. } = self;
         let Some(room) = rooms[index].as_mut() else { return };
+        room.ticked = due;
         let ticked = catch_unwind(AssertUnwindSafe(|| room.tick(now, index, legs, outbox)));
         if ticked.is_err() {
             self.outbox.clear();

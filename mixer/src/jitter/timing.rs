@@ -209,6 +209,7 @@ mod tests {
             timestamp: (u32::MAX - 500).wrapping_add(n * TICK),
             marker: false,
             level: None,
+            since_tick_us: 10_000,
             payload: &[],
         }
     }

@@ -26,6 +26,8 @@ pub(crate) struct Phone {
     pub(crate) ssrc: u32,
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
+    /// When its packets arrive: microseconds after the mixer's tick.
+    pub(crate) since_tick_us: u32,
     /// What it heard, at its own rate: 8000 or 48000 Hz.
     pub(crate) heard: Vec<i16>,
     /// Time stamp, marker, payload of what it got, one for each packet.
@@ -49,6 +51,7 @@ impl Phone {
             ssrc: leg as u32,
             sequence: 65_500,
             timestamp: u32::MAX - 5000,
+            since_tick_us: 10_000,
             heard: Vec::new(),
             got: Vec::new(),
             said: 0,
@@ -103,6 +106,7 @@ impl Phone {
             timestamp: self.timestamp,
             marker: false,
             level: None,
+            since_tick_us: self.since_tick_us,
             payload,
         };
         self.sequence = self.sequence.wrapping_add(1);
@@ -159,6 +163,7 @@ pub(crate) struct Sent {
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
     pub(crate) level: Option<u8>,
+    pub(crate) since_tick_us: u32,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -170,6 +175,7 @@ impl Sent {
             timestamp: self.timestamp,
             marker: self.marker,
             level: self.level,
+            since_tick_us: self.since_tick_us,
             payload: &self.payload,
         }
     }

@@ -137,8 +137,11 @@ impl Worker {
 
     /// Takes a leg in.
     fn arrive(&mut self, now: Instant, leg: Box<Leg>) {
-        if self.legs.is_empty() && self.ticker.arm(true).is_err() {
-            tracing::error!("the tick can't be started");
+        if self.legs.is_empty() {
+            if self.ticker.arm(true).is_err() {
+                tracing::error!("the tick can't be started");
+            }
+            self.pace.start(Instant::now());
         }
         let id = leg.id;
         let index = self.legs.insert(leg);
