@@ -194,7 +194,7 @@ impl Leg {
             sequence: header.sequence,
             timestamp: header.timestamp,
             marker: header.marker,
-            level: None,
+            level: terms.media.levels.own.and_then(|id| packet.extension.level(id)),
             // The room knows when its tick was.
             since_tick_us: 0,
             payload: packet.payload,

@@ -20,6 +20,15 @@ pub enum Direction {
     Inactive,
 }
 
+/// Numbers of the header extensions that tell levels, where they were negotiated (RFC 8285): 1 to 14.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Levels {
+    /// In packets that we receive: how loud they are (RFC 6464).
+    pub own: Option<u8>,
+    /// In packets that we send: how loud each mixed talker is (RFC 6465).
+    pub mixed: Option<u8>,
+}
+
 /// The result of one offer/answer exchange for one leg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegMedia {
@@ -37,6 +46,8 @@ pub struct LegMedia {
     pub comfort_noise: bool,
     /// The peer negotiated `usedtx=1` (Opus).
     pub dtx: bool,
+    /// Which packets tell levels, and where.
+    pub levels: Levels,
     /// Where the SDP says to send RTP.
     pub rtp: SocketAddr,
     /// Where the SDP says to send RTCP; equal to `rtp` with rtcp-mux.

@@ -4,6 +4,7 @@
 //! path allocates. It doesn't order packets (the mixer's jitter buffer does) and doesn't encrypt.
 
 pub mod dtmf;
+pub mod extension;
 pub mod latch;
 pub mod packet;
 pub mod quality;
@@ -12,6 +13,7 @@ pub mod session;
 pub mod watch;
 
 pub use dtmf::Keypad;
+pub use extension::Extension;
 pub use latch::{Candidates, Latch, Verdict};
 pub use packet::{Header, Packet};
 pub use session::{Heard, Outgoing, Receiver, Sender};

@@ -1,5 +1,7 @@
 //! RTP packets in place (RFC 3550 section 5.1): views on received bytes, headers written into a caller's buffer.
 
+use super::Extension;
+
 /// Bytes of a header without contributing sources and extension.
 pub const HEADER_LEN: usize = 12;
 
@@ -48,12 +50,14 @@ impl Header {
 pub struct Packet<'a> {
     /// The fixed part of its header.
     pub header: Header,
+    /// Its header extension.
+    pub extension: Extension<'a>,
     /// What the codec gets: without extension and padding.
     pub payload: &'a [u8],
 }
 
 impl<'a> Packet<'a> {
-    /// Reads one datagram; contributing sources and header extensions are stepped over.
+    /// Reads one datagram; contributing sources are stepped over.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (fixed, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(Malformed::Short)?;
         if fixed[0] >> 6 != 2 {
@@ -61,10 +65,13 @@ impl<'a> Packet<'a> {
         }
         let sources = usize::from(fixed[0] & 0x0f) * 4;
         let mut payload = rest.get(sources..).ok_or(Malformed::Short)?;
+        let mut extension = Extension::default();
         if fixed[0] & 0x10 != 0 {
             let (head, after) = payload.split_first_chunk::<4>().ok_or(Malformed::Short)?;
-            let words = usize::from(u16::from_be_bytes([head[2], head[3]]));
-            payload = after.get(words * 4..).ok_or(Malformed::Short)?;
+            let [profile, words] = [[head[0], head[1]], [head[2], head[3]]].map(u16::from_be_bytes);
+            let (elements, after) = after.split_at_checked(usize::from(words) * 4).ok_or(Malformed::Short)?;
+            extension = Extension::new(profile, elements);
+            payload = after;
         }
         if fixed[0] & 0x20 != 0 {
             let padding = usize::from(*payload.last().ok_or(Malformed::Padding)?);
@@ -82,7 +89,11 @@ impl<'a> Packet<'a> {
             timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
             ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
         };
-        Ok(Self { header, payload })
+        Ok(Self {
+            header,
+            extension,
+            payload,
+        })
     }
 }
 
@@ -116,6 +127,7 @@ mod tests {
             Packet::parse(&raw),
             Ok(Packet {
                 header: HEADER,
+                extension: Extension::default(),
                 payload: b"abc"
             })
         );

@@ -11,7 +11,7 @@ use super::{Interface, Plane, PlaneConfig};
 use crate::{
     model::{
         Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
-        media::{Codec, MediaPlane, OpenLeg},
+        media::{Codec, Levels, MediaPlane, OpenLeg},
     },
     rtp::{
         Header, Packet,
@@ -127,6 +127,7 @@ fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
         dtmf_in: Some(101),
         comfort_noise: false,
         dtx: false,
+        levels: Levels::default(),
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         rtcp_mux: false,

@@ -1,6 +1,7 @@
 //! Session descriptions: text (RFC 8866) and offer/answer (RFC 3264) for one audio stream over RTP/AVP. Knows neither SRTP nor ICE: `a=crypto`,
 //! `a=candidate` and the like are read over.
 
+mod extmap;
 mod formats;
 mod negotiation;
 mod text;

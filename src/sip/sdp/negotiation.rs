@@ -2,9 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::{Direction, LegMedia, media::Codec};
+use crate::model::{
+    Direction, LegMedia,
+    media::{Codec, Levels},
+};
 
 use super::{
+    extmap,
     formats::{Format, Numbers, clock, known, wants_dtx, write},
     text::{Attribute, BadSdp, Connection, MediaLine, Origin, Sdp, find, rtcp_attribute},
 };
@@ -139,6 +143,8 @@ impl Negotiation {
         formats.extend(theirs.formats.iter().find(|(_, f)| noise && *f == Format::ComfortNoise));
         formats.extend(keys);
         let mut line = self.line(&theirs.line.protocol, &formats, media.direction, media.ptime_ms);
+        media.levels = extmap::read(theirs.line, &offer.attributes);
+        extmap::write(&mut line, media.levels);
         self.add_rtcp(&mut line, media.rtcp_mux);
         let mut lines: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
         lines[theirs.index] = line;
@@ -164,6 +170,7 @@ impl Negotiation {
         }
         let formats: Vec<(u8, Format)> = wanted.into_iter().filter_map(|f| self.numbers.of(f).map(|n| (n, f))).collect();
         let mut line = self.line("RTP/AVP", &formats, Direction::SendRecv, PTIME_MS);
+        extmap::offer(&mut line);
         line.attributes.push(Attribute::flag("rtcp-mux"));
         line.attributes.push(Attribute::new("rtcp", self.local.rtcp.port()));
         // Lines never vanish (rule R43): those beside the audio stay refused.
@@ -199,6 +206,7 @@ impl Negotiation {
         media.comfort_noise = codec != Codec::Opus
             && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise)
             && our_number(Format::ComfortNoise).is_some();
+        media.levels = extmap::agreed(extmap::read(theirs.line, &answer.attributes));
         self.agree(codec, &theirs);
         Ok(media)
     }
@@ -237,6 +245,7 @@ impl Negotiation {
             dtmf_in: None,
             comfort_noise: false,
             dtx: codec == Codec::Opus && wants_dtx(theirs.line, number),
+            levels: Levels::default(),
             rtp,
             rtcp,
             rtcp_mux,

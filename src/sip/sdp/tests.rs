@@ -1,7 +1,10 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::model::{Direction, LegMedia, media::Codec};
+use crate::model::{
+    Direction, LegMedia,
+    media::{Codec, Levels},
+};
 
 const HERE: &str = "198.51.100.1";
 
@@ -59,6 +62,7 @@ fn a_plain_phone_is_answered_with_one_codec() {
         dtmf_in: Some(101),
         comfort_noise: true,
         dtx: false,
+        levels: Levels::default(),
         rtp: "192.0.2.1:4000".parse().unwrap(),
         rtcp: "192.0.2.1:4001".parse().unwrap(),
         rtcp_mux: false,
@@ -96,6 +100,26 @@ fn r70_key_presses_have_the_clock_of_the_codec_in_use() {
     ] {
         assert!(text.contains(&format!("a=rtpmap:{map}\r\n")), "{text}");
     }
+}
+
+#[test]
+fn r69_levels_are_agreed_in_both_roles() {
+    let uri = |which| format!("urn:ietf:params:rtp-hdrext:{which}-audio-level");
+    let lines = format!(
+        "m=audio 4000 RTP/AVP 0\r\na=extmap:4 {}\r\na=extmap:9/recvonly {}\r\n",
+        uri("ssrc"),
+        uri("csrc")
+    );
+    let (text, media) = answered(&mut all(), &lines);
+    assert_eq!((media.levels.own, media.levels.mixed), (Some(4), Some(9)));
+    for line in [format!("4/recvonly {}", uri("ssrc")), format!("9/sendonly {}", uri("csrc"))] {
+        assert!(text.contains(&format!("a=extmap:{line}\r\n")), "{text}");
+    }
+    let mut n = all();
+    assert!(n.offer().contains(&format!("a=extmap:1/recvonly {}\r\n", uri("ssrc"))));
+    let answer = offer(&format!("m=audio 4000 RTP/AVP 0\r\na=extmap:1/sendonly {}\r\n", uri("ssrc")));
+    let media = n.read_answer(&answer, from()).unwrap();
+    assert_eq!((media.levels.own, media.levels.mixed), (Some(1), None));
 }
 
 #[test]
