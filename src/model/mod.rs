@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod control;
+pub mod ice;
 pub mod ids;
 pub mod media;
 pub mod mute;

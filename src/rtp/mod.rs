@@ -3,8 +3,10 @@
 //! Knows no socket, no clock and no codec: bytes, source addresses and instants come in as arguments, and nothing on the packet
 //! path allocates. It doesn't order packets (the mixer's jitter buffer does) and doesn't encrypt.
 
+pub mod demux;
 pub mod dtmf;
 pub mod extension;
+pub mod ice;
 pub mod latch;
 pub mod packet;
 pub mod quality;
@@ -12,6 +14,7 @@ pub mod rtcp;
 pub mod session;
 pub mod watch;
 
+pub use demux::Kind;
 pub use dtmf::Keypad;
 pub use extension::Extension;
 pub use latch::{Candidates, Latch, Verdict};
