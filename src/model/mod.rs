@@ -10,6 +10,7 @@ pub mod origin;
 pub mod pii;
 pub mod record;
 pub mod role;
+pub mod srtp;
 pub mod time;
 
 pub use account::{Account, Caller, Directory};

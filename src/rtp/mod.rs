@@ -1,7 +1,7 @@
-//! RTP and RTCP for one leg, sans-IO: headers, sessions, latching, key presses, inactivity.
+//! RTP and RTCP for one leg, sans-IO: headers, sessions, SRTP, latching, key presses, inactivity.
 //!
 //! Knows no socket, no clock and no codec: bytes, source addresses and instants come in as arguments, and nothing on the packet
-//! path allocates. It doesn't order packets (the mixer's jitter buffer does) and doesn't encrypt.
+//! path allocates. It doesn't order packets (the mixer's jitter buffer does).
 
 pub mod demux;
 pub mod dtmf;
@@ -12,6 +12,7 @@ pub mod packet;
 pub mod quality;
 pub mod rtcp;
 pub mod session;
+pub mod srtp;
 pub mod watch;
 
 pub use demux::Kind;

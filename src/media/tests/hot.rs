@@ -19,7 +19,11 @@ use super::{
     },
     *,
 };
-use crate::rtp::{Sender, rtcp::NtpClock};
+use crate::rtp::{
+    Sender,
+    rtcp::NtpClock,
+    srtp::{Keys, MAX_OVERHEAD, Profile, Session},
+};
 
 #[test]
 fn r71_neither_reading_nor_ticking_allocates_or_frees() {
@@ -122,6 +126,44 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
     let mut bytes = [0; 2048];
     let heard = std::iter::from_fn(|| phones[2].0.recv(&mut bytes).ok()).count();
     assert!(heard >= 100, "the listener is sent packets: {heard}");
+}
+
+#[test]
+fn r71_protecting_and_opening_allocate_nothing() {
+    for profile in [Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32, Profile::AeadAes128Gcm] {
+        let keys = |salt| Keys {
+            profile,
+            key: [1; 16],
+            salt: [salt; 14],
+        };
+        let (mut near, mut far) = (Session::new(keys(1), keys(2)), Session::new(keys(2), keys(1)));
+        // A change of keys, so that some packets are tried under two.
+        let mut renewed = Session::new(keys(3), keys(3));
+        renewed.succeed(near.clone());
+        let now = Instant::now();
+        let touched = memory::calls(|| {
+            for sequence in 0..200 {
+                let mut packet = [0; HEADER_LEN + 160 + MAX_OVERHEAD];
+                let header = Header {
+                    payload_type: 0,
+                    marker: false,
+                    sequence,
+                    timestamp: 0,
+                    ssrc: 9,
+                };
+                header.write(packet.first_chunk_mut().expect("long enough"));
+                let mut report = [0; 8 + MAX_OVERHEAD];
+                report[..8].copy_from_slice(&[0x80, 201, 0, 1, 0, 0, 0, 9]);
+                let sealed = far.protect(&mut packet, HEADER_LEN + 160).expect("protected");
+                let sealed_report = far.protect_rtcp(&mut report, 8).expect("protected");
+                let receiver = if sequence < 100 { &mut near } else { &mut renewed };
+                assert_eq!(receiver.unprotect(now, &mut packet[..sealed]), Ok(HEADER_LEN + 160));
+                assert_eq!(receiver.unprotect_rtcp(now, &mut report[..sealed_report]), Ok(8));
+                assert!(receiver.unprotect(now, &mut packet).is_err());
+            }
+        });
+        assert_eq!(touched, 0, "{profile:?}");
+    }
 }
 
 /// A configured leg by itself, and a socket at its other end.
