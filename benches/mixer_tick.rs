@@ -70,7 +70,7 @@ fn opus_packets(sample: impl Fn(u32) -> f64) -> Vec<Vec<u8>> {
 fn room(rate: Rate, settings: LegSettings, legs: u64) -> Mixer {
     let mut mixer = Mixer::new(rate, legs as usize).expect("libopus has memory");
     for leg in 0..legs {
-        let audio = LegAudio::new(settings, rate).expect("good settings");
+        let audio = LegAudio::new(settings).expect("good settings");
         mixer.handle(Command::Add(Leg(leg), audio)).expect("there is room");
     }
     mixer

@@ -29,8 +29,6 @@ pub enum Refused {
     Present(Leg, Box<LegAudio>),
     /// The mixer has as many legs as it was made for.
     Full(Leg, Box<LegAudio>),
-    /// The audio was built for another rate: see [`LegAudio::set_rate`].
-    OtherRate(Leg, Box<LegAudio>),
     /// No such leg to replace.
     Absent(Leg, Box<LegAudio>),
     /// No such leg.
@@ -42,7 +40,6 @@ impl fmt::Display for Refused {
         match self {
             Self::Present(leg, _) => write!(f, "leg {} is already in this mixer", leg.0),
             Self::Full(leg, _) => write!(f, "no room for leg {}", leg.0),
-            Self::OtherRate(leg, _) => write!(f, "the audio of leg {} has another rate than this mixer", leg.0),
             Self::Absent(leg, _) | Self::Unknown(leg) => write!(f, "leg {} isn't in this mixer", leg.0),
         }
     }

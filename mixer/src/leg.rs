@@ -3,19 +3,19 @@
 use std::fmt;
 
 use crate::{
-    Codec, JitterStats, LegSettings, Output, Packet, Rate, Unbuildable,
+    Codec, JitterStats, LegSettings, Output, Packet, Unbuildable,
     ear::Ear,
     level::Gate,
     mix::Limiter,
     mouth::{Mouth, Shared, Silence},
     output::{Outlet, Source},
-    resample::Filter,
+    resample::Tail,
+    settings::Frame,
 };
 
-/// Jitter buffer, decoder, encoder and output state of one leg (rule R60). Built, re-rated and dropped outside the tick.
+/// Jitter buffer, decoder, encoder and output state of one leg (rule R60). Built and dropped outside the tick.
 pub struct LegAudio {
     settings: LegSettings,
-    rate: Rate,
     /// Nobody is to hear the leg: a moderator or the person wants it.
     pub(crate) muted: bool,
     /// The leg's voice may enter a mix.
@@ -33,16 +33,17 @@ pub struct LegAudio {
     pub(crate) enters: bool,
     pub(crate) outlet: Outlet,
     ear: Ear,
+    /// The end of what it said in the last tick, if that is in the mix.
+    pub(crate) tail: Tail,
     pub(crate) mouth: Mouth,
     pub(crate) limiter: Limiter,
 }
 
 impl LegAudio {
-    /// Builds the audio of a leg for mixers of that rate.
-    pub fn new(settings: LegSettings, rate: Rate) -> Result<Box<Self>, Unbuildable> {
+    /// Builds the audio of a leg.
+    pub fn new(settings: LegSettings) -> Result<Box<Self>, Unbuildable> {
         Ok(Box::new(Self {
             settings,
-            rate,
             muted: false,
             heard: true,
             sending: true,
@@ -52,31 +53,16 @@ impl LegAudio {
             last: None,
             enters: false,
             outlet: Outlet::new(settings)?,
-            ear: Ear::new(settings.codec, rate)?,
-            mouth: Mouth::new(settings.codec, rate)?,
+            ear: Ear::new(settings.codec)?,
+            tail: Tail::new(),
+            mouth: Mouth::new(settings.codec)?,
             limiter: Limiter::new(),
         }))
-    }
-
-    /// Rebuilds decoder and encoder for mixers of another rate; RTP time and what waits in the jitter buffer stay.
-    pub fn set_rate(&mut self, rate: Rate) -> Result<(), Unbuildable> {
-        if rate != self.rate {
-            let mouth = Mouth::new(self.settings.codec, rate)?;
-            self.ear.set_rate(rate)?;
-            self.mouth = mouth;
-            self.rate = rate;
-        }
-        Ok(())
     }
 
     /// What was negotiated.
     pub fn settings(&self) -> LegSettings {
         self.settings
-    }
-
-    /// The rate of the mixers that this can be added to.
-    pub fn rate(&self) -> Rate {
-        self.rate
     }
 
     /// What happened in the jitter buffer so far.
@@ -88,9 +74,10 @@ impl LegAudio {
         self.ear.push(packet);
     }
 
-    /// Fills `out` with this tick's voice; `false` if there is none.
-    pub(crate) fn pull(&mut self, filter: &Filter, out: &mut [i16]) -> bool {
-        self.ear.pull(filter, &mut self.gate, out)
+    /// Fills the frame with this tick's voice, at the codec's own rate; `false` if there is none.
+    pub(crate) fn pull(&mut self, frame: &mut Frame) -> bool {
+        frame.set_rate(self.settings.codec.rate());
+        self.ear.pull(&mut self.gate, frame.pcm_mut())
     }
 
     /// Lets a tick of what the leg says pass unheard.
@@ -108,6 +95,7 @@ impl LegAudio {
     pub(crate) fn leave(&mut self) -> i32 {
         self.mouth.forget();
         self.ear.forget();
+        self.tail.clear();
         self.gate.close();
         self.limiter = Limiter::new();
         self.apply = false;
@@ -140,10 +128,7 @@ impl LegAudio {
 
 impl fmt::Debug for LegAudio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LegAudio")
-            .field("settings", &self.settings)
-            .field("rate", &self.rate)
-            .finish_non_exhaustive()
+        f.debug_struct("LegAudio").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

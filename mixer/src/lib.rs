@@ -1,6 +1,6 @@
 //! Conference audio mixer: pure and deterministic. Time is a tick counter of 20 ms; no socket, no clock, no dice, no lock, no name.
 //!
-//! One [`Mixer`] is one room on one thread at one [`Rate`]. What a leg carries from room to room is in its [`LegAudio`], which is built
+//! One [`Mixer`] is one room on one thread. What a leg carries from room to room is in its [`LegAudio`], which is built
 //! outside the tick: [`Mixer::push`], [`Mixer::tick`] and [`Mixer::outputs`] neither allocate nor free (rule R71).
 //!
 //! It doesn't know RTP headers, payload types, key presses (RFC 4733) or encryption: the caller takes those off and puts them on.
@@ -20,6 +20,7 @@ mod mixer;
 mod mouth;
 mod output;
 mod pack;
+mod rates;
 mod resample;
 mod settings;
 

@@ -1,6 +1,10 @@
 //! Adds voices, and keeps the sum within 16 bits.
 
-use crate::{Rate, settings::MAX_FRAME};
+use crate::{
+    Rate,
+    resample::{Filters, Tail},
+    settings::{Frame, MAX_FRAME},
+};
 
 /// Samples of an entering or leaving voice's ramp, at 8000 Hz: 5 ms, too short to carry a word and long enough not to click.
 const RAMP: usize = 40;
@@ -11,16 +15,119 @@ const RELEASE: i32 = 8;
 /// Gain 1 of a limiter.
 const UNITY: i32 = 1 << 15;
 
+/// One tick of what somebody hears.
+pub(crate) struct Heard {
+    pub(crate) now: Frame,
+    /// The same at the rate so far, in a tick in which that changes (rule R67).
+    pub(crate) former: Option<Frame>,
+}
+
+/// What all hear in one tick, at the mixing rate, and in a tick in which that changes at the former one too.
+#[derive(Debug)]
+pub(crate) struct Mix {
+    now: Bus,
+    former: Bus,
+    changes: bool,
+}
+
+/// The voices of one tick at one rate, and their sum.
+#[derive(Debug)]
+struct Bus {
+    voices: Vec<Frame>,
+    sum: Sum,
+}
+
+impl Mix {
+    /// Has room for so many voices.
+    pub(crate) fn new(voices: usize) -> Self {
+        Self {
+            now: Bus::new(voices),
+            former: Bus::new(voices),
+            changes: false,
+        }
+    }
+
+    /// Begins a tick.
+    pub(crate) fn begin(&mut self, rate: Rate, former: Option<Rate>) {
+        self.changes = former.is_some();
+        self.now.begin(rate);
+        self.former.begin(former.unwrap_or(rate));
+    }
+
+    /// Adds a voice, which follows the tail; gives its last sample.
+    pub(crate) fn add(&mut self, filters: &Filters, tail: &Tail, voice: &Frame) -> i16 {
+        if self.changes {
+            self.former.add(filters, tail, voice);
+        }
+        self.now.add(filters, tail, voice)
+    }
+
+    /// Leads voices that ended at this sample to zero, so that the listener hears no click.
+    pub(crate) fn add_end(&mut self, last: i32) {
+        self.now.sum.add_end(last);
+        self.former.sum.add_end(last);
+    }
+
+    /// How many voices sound, counting those that end together as one.
+    pub(crate) fn voices(&self) -> usize {
+        self.now.sum.voices()
+    }
+
+    /// What everybody hears who isn't part of it.
+    pub(crate) fn all(&self, limiter: &mut Limiter) -> Heard {
+        self.hear(limiter, |bus, limiter, out| bus.sum.all(limiter, out))
+    }
+
+    /// What the owner of the n-th voice hears: all but their own.
+    pub(crate) fn without(&self, n: usize, limiter: &mut Limiter) -> Heard {
+        self.hear(limiter, |bus, limiter, out| bus.sum.without(bus.voices[n].pcm(), limiter, out))
+    }
+
+    fn hear(&self, limiter: &mut Limiter, take: impl Fn(&Bus, &mut Limiter, &mut [i16])) -> Heard {
+        let frame = |bus: &Bus, limiter: &mut Limiter| {
+            let mut frame = Frame::new(bus.sum.rate);
+            take(bus, limiter, frame.pcm_mut());
+            frame
+        };
+        let former = self.changes.then(|| frame(&self.former, &mut limiter.clone()));
+        let now = frame(&self.now, limiter);
+        Heard { now, former }
+    }
+}
+
+impl Bus {
+    fn new(voices: usize) -> Self {
+        Self {
+            voices: Vec::with_capacity(voices),
+            sum: Sum::new(Rate::Narrow),
+        }
+    }
+
+    fn begin(&mut self, rate: Rate) {
+        self.voices.clear();
+        self.sum.clear(rate);
+    }
+
+    fn add(&mut self, filters: &Filters, tail: &Tail, voice: &Frame) -> i16 {
+        let mut frame = Frame::new(self.sum.rate);
+        filters.convert(tail, voice.pcm(), frame.pcm_mut());
+        self.sum.add(frame.pcm());
+        let last = frame.pcm().last().copied().unwrap_or(0);
+        self.voices.push(frame);
+        last
+    }
+}
+
 /// The sum of all voices of one tick.
 #[derive(Debug)]
-pub(crate) struct Sum {
+struct Sum {
     samples: [i32; MAX_FRAME],
     rate: Rate,
     voices: usize,
 }
 
 impl Sum {
-    pub(crate) fn new(rate: Rate) -> Self {
+    fn new(rate: Rate) -> Self {
         Self {
             samples: [0; MAX_FRAME],
             rate,
@@ -28,17 +135,16 @@ impl Sum {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self, rate: Rate) {
         self.samples.fill(0);
-        self.voices = 0;
+        (self.rate, self.voices) = (rate, 0);
     }
 
-    /// How many voices sound, counting those that end together as one.
-    pub(crate) fn voices(&self) -> usize {
+    fn voices(&self) -> usize {
         self.voices
     }
 
-    pub(crate) fn add(&mut self, voice: &[i16]) {
+    fn add(&mut self, voice: &[i16]) {
         self.voices += 1;
         self.samples[..self.rate.frame()]
             .iter_mut()
@@ -46,8 +152,7 @@ impl Sum {
             .for_each(|(sum, &sample)| *sum += i32::from(sample));
     }
 
-    /// Leads voices that ended at this sample to zero, so that the listener hears no click.
-    pub(crate) fn add_end(&mut self, last: i32) {
+    fn add_end(&mut self, last: i32) {
         if last == 0 {
             return;
         }
@@ -58,13 +163,11 @@ impl Sum {
         }
     }
 
-    /// What everybody hears who isn't part of it.
-    pub(crate) fn all(&self, limiter: &mut Limiter, out: &mut [i16]) {
+    fn all(&self, limiter: &mut Limiter, out: &mut [i16]) {
         limiter.limit(&self.samples[..self.rate.frame()], out);
     }
 
-    /// What the owner of that voice hears: all but their own.
-    pub(crate) fn without(&self, voice: &[i16], limiter: &mut Limiter, out: &mut [i16]) {
+    fn without(&self, voice: &[i16], limiter: &mut Limiter, out: &mut [i16]) {
         let mut others = [0; MAX_FRAME];
         let others = &mut others[..self.rate.frame()];
         for ((other, sum), &own) in others.iter_mut().zip(&self.samples).zip(voice) {
@@ -133,7 +236,7 @@ mod tests {
     fn without_oneself_is_the_sum_of_the_others() {
         let mut sum = Sum::new(Rate::Narrow);
         let voices: [Vec<i16>; 3] = [1, 20, 300].map(|step| (0..160).map(|n| (n * step % 1000) as i16).collect());
-        sum.clear();
+        sum.clear(Rate::Narrow);
         voices.iter().for_each(|voice| sum.add(voice));
         let mut out = [0; 160];
         sum.without(&voices[1], &mut Limiter::new(), &mut out);
@@ -171,7 +274,7 @@ mod tests {
     #[test]
     fn ends_lead_to_zero_and_beginnings_away_from_it() {
         let mut sum = Sum::new(Rate::Narrow);
-        sum.clear();
+        sum.clear(Rate::Narrow);
         sum.add_end(16_000);
         let mut out = [0; 160];
         sum.all(&mut Limiter::new(), &mut out);

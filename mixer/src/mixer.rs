@@ -6,11 +6,12 @@ use crate::{
     CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Rate, Refused,
     event::Events,
     leg::Frames,
-    mix::{Limiter, Sum},
+    mix::{Limiter, Mix},
     mouth::{Shared, Silence},
     output::Source,
-    resample::Filter,
-    settings::MAX_FRAME,
+    rates::MixingRate,
+    resample::Filters,
+    settings::Frame,
 };
 
 /// Most legs in one mixer: so many voices at full scale still add up within 32 bits.
@@ -41,12 +42,12 @@ pub struct Packet<'a> {
     pub payload: &'a [u8],
 }
 
-/// One room on one thread at one rate.
+/// One room on one thread.
 ///
 /// Between ticks: [`Self::handle`] and [`Self::push`]. Every 20 ms: [`Self::tick`], then [`Self::outputs`], then [`Self::poll_event`] until
 /// it is `None`.
 pub struct Mixer {
-    rate: Rate,
+    rate: MixingRate,
     capacity: usize,
     /// Whether voices are mixed at all.
     open: bool,
@@ -56,49 +57,57 @@ pub struct Mixer {
     events: Events,
     /// What is to be reported once the next tick was mixed.
     applied: Events,
-    /// Places in `legs` of those whose voice is in this tick, and their frames, side by side.
-    voices: Vec<usize>,
-    voice_frames: Vec<i16>,
-    sum: Sum,
+    /// Who is heard in this tick.
+    voices: Vec<Voice>,
+    mix: Mix,
     /// The last samples of voices that were in the last tick and aren't in this one, added up.
     ended: i32,
-    filter: Filter,
+    filters: Filters,
     limiter: Limiter,
     /// What everybody heard in the last two ticks: an encoder that takes over is fed with it first.
-    recent: Vec<i16>,
+    recent: [Frame; 2],
     silence: Silence,
     shared: Shared,
 }
 
+/// A voice of one tick, at its own rate.
+struct Voice {
+    /// Its place in `legs`.
+    at: usize,
+    frame: Frame,
+}
+
 impl Mixer {
-    /// Makes a mixer in which everybody hears everybody else, with room for up to that many legs (at most 10,000).
-    pub fn new(rate: Rate, capacity: usize) -> Result<Self, CodecFailed> {
+    /// Makes a mixer in which everybody hears everybody else, with room for up to that many legs (at most 10,000). Voices are added at the
+    /// highest rate that somebody both sends and hears, up to the cap (rule R67).
+    pub fn new(cap: Rate, capacity: usize) -> Result<Self, CodecFailed> {
+        Self::with(cap, capacity, true)
+    }
+
+    /// Makes a mixer in which nobody hears anybody (rule R60): legs there get silence, and what they say is dropped in time.
+    pub fn vestibule(capacity: usize) -> Result<Self, CodecFailed> {
+        Self::with(Rate::Narrow, capacity, false)
+    }
+
+    fn with(cap: Rate, capacity: usize, open: bool) -> Result<Self, CodecFailed> {
         let capacity = capacity.min(MAX_LEGS);
+        let voices = if open { capacity } else { 0 };
         Ok(Self {
-            rate,
+            rate: MixingRate::new(cap),
             capacity,
-            open: true,
+            open,
             tick: 0,
             legs: Vec::with_capacity(capacity),
             events: Events::new(EVENTS_PER_LEG * capacity),
             applied: Events::new(capacity),
-            voices: Vec::with_capacity(capacity),
-            voice_frames: vec![0; capacity * rate.frame()],
-            sum: Sum::new(rate),
+            voices: Vec::with_capacity(voices),
+            mix: Mix::new(voices),
             ended: 0,
-            filter: Filter::new(rate),
+            filters: Filters::new(),
             limiter: Limiter::new(),
-            recent: vec![0; 2 * rate.frame()],
-            silence: Silence::new(rate)?,
-            shared: Shared::new(rate)?,
-        })
-    }
-
-    /// Makes a mixer in which nobody hears anybody (rule R60): legs there get silence, and what they say is dropped in time.
-    pub fn vestibule(rate: Rate, capacity: usize) -> Result<Self, CodecFailed> {
-        Ok(Self {
-            open: false,
-            ..Self::new(rate, capacity)?
+            recent: [const { Frame::new(Rate::Narrow) }; 2],
+            silence: Silence::new(cap)?,
+            shared: Shared::new(cap)?,
         })
     }
 
@@ -124,8 +133,8 @@ impl Mixer {
     /// Mixes the next 20 ms.
     pub fn tick(&mut self) {
         self.tick += 1;
-        self.take_voices();
-        self.add_voices();
+        let listeners = self.take_voices();
+        self.add_voices(listeners);
         self.speak_to_talkers();
         self.speak_to_all();
         self.send();
@@ -182,21 +191,21 @@ impl Mixer {
         self.legs.is_empty()
     }
 
-    /// The rate of this mixer.
+    /// The rate at which voices were added in the last tick (rule R67).
     pub fn rate(&self) -> Rate {
-        self.rate
+        self.rate.now()
     }
 
     fn find(&self, leg: Leg) -> Result<usize, usize> {
         self.legs.binary_search_by_key(&leg, |(leg, _)| *leg)
     }
 
-    fn add(&mut self, leg: Leg, audio: Box<LegAudio>) -> Result<(), Refused> {
+    fn add(&mut self, leg: Leg, mut audio: Box<LegAudio>) -> Result<(), Refused> {
         match self.find(leg) {
             Ok(_) => Err(Refused::Present(leg, audio)),
             Err(_) if self.legs.len() >= self.capacity => Err(Refused::Full(leg, audio)),
-            Err(_) if audio.rate() != self.rate => Err(Refused::OtherRate(leg, audio)),
             Err(at) => {
+                audio.mouth.set_band(self.rate.cap());
                 self.legs.insert(at, (leg, audio));
                 Ok(())
             }
@@ -206,8 +215,8 @@ impl Mixer {
     fn replace(&mut self, leg: Leg, mut audio: Box<LegAudio>) -> Result<Box<LegAudio>, Refused> {
         match self.find(leg) {
             Err(_) => Err(Refused::Absent(leg, audio)),
-            Ok(_) if audio.rate() != self.rate => Err(Refused::OtherRate(leg, audio)),
             Ok(at) => {
+                audio.mouth.set_band(self.rate.cap());
                 audio.take_over(&self.legs[at].1);
                 let mut before = std::mem::replace(&mut self.legs[at].1, audio);
                 self.ended += before.leave();
@@ -233,26 +242,30 @@ impl Mixer {
         Ok(None)
     }
 
-    /// Decodes who is to be heard.
-    fn take_voices(&mut self) {
+    /// Decodes who is to be heard; gives the highest rate of those who hear.
+    fn take_voices(&mut self) -> Option<Rate> {
         self.voices.clear();
-        let frame = self.rate.frame();
+        let mut listeners = None;
+        let mut frame = Frame::new(Rate::Narrow);
         for (at, (leg, audio)) in self.legs.iter_mut().enumerate() {
-            let out = &mut self.voice_frames[self.voices.len() * frame..][..frame];
+            let codec = audio.settings().codec;
+            if audio.sending {
+                listeners = listeners.max(Some(codec.rate()));
+            }
             let voice = if self.open && audio.heard && !audio.muted {
-                audio.pull(&self.filter, out)
+                audio.pull(&mut frame)
             } else {
                 audio.skim();
                 false
             };
-            let before = audio.last.take();
             if voice {
-                audio.enters = before.is_none();
-                audio.last = out.last().copied();
-                self.voices.push(at);
-            } else if let Some(last) = before {
+                audio.enters = audio.last.is_none();
+                let frame = frame.clone();
+                self.voices.push(Voice { at, frame });
+            } else if let Some(last) = audio.last.take() {
+                audio.tail.clear();
                 self.ended += i32::from(last);
-                self.shared.of_mut(audio.settings().codec).welcome();
+                self.shared.of_mut(codec).welcome();
             }
             if audio.speaking != audio.gate.is_speaking() {
                 audio.speaking = !audio.speaking;
@@ -262,50 +275,50 @@ impl Mixer {
                 self.applied.push(Event::Applied(*leg));
             }
         }
+        listeners
     }
 
-    fn add_voices(&mut self) {
-        self.sum.clear();
-        let frame = self.rate.frame();
-        for voice in self.voice_frames.chunks_exact(frame).take(self.voices.len()) {
-            self.sum.add(voice);
+    fn add_voices(&mut self, listeners: Option<Rate>) {
+        let voices = self.voices.iter().map(|voice| voice.frame.rate()).max();
+        let former = self.rate.choose(voices, listeners);
+        self.mix.begin(self.rate.now(), former);
+        for Voice { at, frame } in &self.voices {
+            let audio = &mut self.legs[*at].1;
+            audio.last = Some(self.mix.add(&self.filters, &audio.tail, frame));
+            audio.tail.keep(frame.pcm());
         }
-        self.sum.add_end(std::mem::take(&mut self.ended));
+        self.mix.add_end(std::mem::take(&mut self.ended));
     }
 
     /// Encodes for each talker what the others say.
     fn speak_to_talkers(&mut self) {
-        let mut mix = [0; MAX_FRAME];
-        let mix = &mut mix[..self.rate.frame()];
-        for (&at, voice) in self.voices.iter().zip(self.voice_frames.chunks_exact(mix.len())) {
-            let audio = &mut self.legs[at].1;
-            if audio.sending && self.sum.voices() > 1 {
+        for (n, voice) in self.voices.iter().enumerate() {
+            let audio = &mut self.legs[voice.at].1;
+            if audio.sending && self.mix.voices() > 1 {
                 // Who begins to speak heard what all hear; who spoke alone heard nothing.
                 let recent = if audio.enters { &self.recent[..] } else { &[] };
                 if audio.enters {
                     audio.limiter = self.limiter;
                 }
-                self.sum.without(voice, &mut audio.limiter, mix);
-                audio.mouth.encode(self.tick, &self.filter, recent, mix);
+                let heard = self.mix.without(n, &mut audio.limiter);
+                audio.mouth.encode(self.tick, &self.filters, recent, &heard);
             }
         }
     }
 
     /// Encodes once for each codec what all others hear.
     fn speak_to_all(&mut self) {
-        let mut mix = [0; MAX_FRAME];
-        let mix = &mut mix[..self.rate.frame()];
-        if self.sum.voices() > 0 {
-            self.sum.all(&mut self.limiter, mix);
+        let heard = self.mix.all(&mut self.limiter);
+        if self.mix.voices() > 0 {
             for (_, audio) in self.legs.iter().filter(|(_, audio)| audio.sending && audio.last.is_none()) {
                 let shared = self.shared.of_mut(audio.settings().codec);
                 if !shared.is_made(self.tick) {
-                    shared.encode(self.tick, &self.filter, &self.recent, mix);
+                    shared.encode(self.tick, &self.filters, &self.recent, &heard);
                 }
             }
         }
-        self.recent.copy_within(mix.len().., 0);
-        self.recent[mix.len()..].copy_from_slice(mix);
+        self.recent.swap(0, 1);
+        self.recent[1] = heard.now;
     }
 
     /// Decides what each leg is sent.
@@ -316,7 +329,7 @@ impl Mixer {
             shared: &self.shared,
         };
         for (_, audio) in &mut self.legs {
-            let source = match (audio.last, self.sum.voices()) {
+            let source = match (audio.last, self.mix.voices()) {
                 (_, 0) | (Some(_), 1) => Source::Silence,
                 (Some(_), _) => Source::Own,
                 (None, _) => Source::Shared,
@@ -329,7 +342,7 @@ impl Mixer {
 impl fmt::Debug for Mixer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mixer")
-            .field("rate", &self.rate)
+            .field("rate", &self.rate.now())
             .field("tick", &self.tick)
             .field("legs", &self.legs.len())
             .finish_non_exhaustive()

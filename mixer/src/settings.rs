@@ -11,7 +11,7 @@ pub const TICK_MS: u32 = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Leg(pub u64);
 
-/// The sampling rate at which a mixer adds voices.
+/// A sampling rate of voices, and of their sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rate {
     /// 8000 Hz: what telephones carry.
@@ -48,8 +48,45 @@ impl Rate {
     }
 }
 
+/// Samples a tick at 8000 Hz.
+pub(crate) const NARROW_FRAME: usize = Rate::Narrow.frame();
+
 /// Samples a tick at the highest rate.
 pub(crate) const MAX_FRAME: usize = Rate::Full.frame();
+
+/// One tick of sound.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    rate: Rate,
+    samples: [i16; MAX_FRAME],
+}
+
+impl Frame {
+    /// Silence.
+    pub(crate) const fn new(rate: Rate) -> Self {
+        Self {
+            rate,
+            samples: [0; MAX_FRAME],
+        }
+    }
+
+    pub(crate) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// Makes it a frame of that rate, which may hold anything.
+    pub(crate) fn set_rate(&mut self, rate: Rate) {
+        self.rate = rate;
+    }
+
+    pub(crate) fn pcm(&self) -> &[i16] {
+        &self.samples[..self.rate.frame()]
+    }
+
+    pub(crate) fn pcm_mut(&mut self) -> &mut [i16] {
+        &mut self.samples[..self.rate.frame()]
+    }
+}
 
 /// What was negotiated for a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -171,7 +171,7 @@ fn hostile_packets_never_panic() {
         let mut phone = Phone::tone(1, codec, 440.0);
         for leg in [1, 2] {
             mixer
-                .handle(Command::Add(Leg(leg), LegAudio::new(LegSettings::plain(codec), rate).unwrap()))
+                .handle(Command::Add(Leg(leg), LegAudio::new(LegSettings::plain(codec)).unwrap()))
                 .unwrap();
         }
         let seeds: Vec<Sent> = (0..20).flat_map(|_| phone.packets()).collect();

@@ -74,7 +74,7 @@ fn nobody_clicks_when_they_come_or_go() {
                 "{codec:?} {rate:?}: {}",
                 room.phones[1].steepest(100)
             );
-            let audio = room.phones[0].audio(rate);
+            let audio = room.phones[0].audio();
             room.command(Command::Add(Leg(1), audio));
         }
         assert!(room.events.contains(&Event::Applied(Leg(1))) && room.events.contains(&Event::Speaking(Leg(1), false)));
@@ -103,8 +103,8 @@ fn r44_a_held_leg_is_not_heard_but_hears() {
 fn r60_a_moved_leg_goes_on_where_it_was() {
     for codec in CODECS {
         let mut phone = Phone::tone(1, codec, 440.0);
-        let mut vestibule = Mixer::vestibule(Rate::Wide, 10).unwrap();
-        vestibule.handle(Command::Add(phone.leg, phone.audio(Rate::Wide))).unwrap();
+        let mut vestibule = Mixer::vestibule(10).unwrap();
+        vestibule.handle(Command::Add(phone.leg, phone.audio())).unwrap();
         for _ in 0..30 {
             phone.packets().iter().for_each(|sent| vestibule.push(phone.leg, sent.packet()));
             vestibule.tick();
@@ -132,30 +132,28 @@ fn r60_a_moved_leg_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_leg_moves_to_a_room_of_another_rate() {
+fn r67_a_leg_moves_as_it_is_between_rooms_of_any_rates() {
     for codec in CODECS {
         for (from, to) in [(Rate::Narrow, Rate::Full), (Rate::Full, Rate::Wide), (Rate::Wide, Rate::Narrow)] {
             let mut one = Room::new(from, vec![Phone::tone(1, codec, 440.0)]);
             one.run(25);
-            let mut audio = one.command(Command::Remove(Leg(1))).unwrap();
-            audio.set_rate(to).unwrap();
-            assert_eq!(audio.rate(), to);
-            let mut other = Room::new(to, vec![Phone::new(2, Codec::Opus, Says::Nothing)]);
+            let audio = one.command(Command::Remove(Leg(1))).unwrap();
+            let mut other = Room::new(
+                to,
+                vec![Phone::tone(2, Codec::Opus, 700.0), Phone::new(3, Codec::Opus, Says::Nothing)],
+            );
             other.run(5);
+            assert_eq!(other.mixer.rate(), to);
             other.phones.append(&mut one.phones);
             other.command(Command::Add(Leg(1), audio));
             other.run(25);
+            let levels = [other.phones[0].level(440.0, 300), other.phones[2].level(700.0, 300)];
             assert!(
-                other.phones[0].level(440.0, 300).abs() < 1.0,
-                "{codec:?} {from:?} {to:?}: {}",
-                other.phones[0].level(440.0, 300)
+                levels.iter().all(|level| level.abs() < 1.0),
+                "{codec:?} {from:?} {to:?}: {levels:?}"
             );
-            assert!(
-                other.phones[1]
-                    .got
-                    .windows(2)
-                    .all(|w| w[1].0.wrapping_sub(w[0].0) == codec.clock_hz() / 50)
-            );
+            let got = &other.phones[2].got;
+            assert!(got.windows(2).all(|w| w[1].0.wrapping_sub(w[0].0) == codec.clock_hz() / 50));
         }
     }
 }
@@ -166,7 +164,7 @@ fn a_renegotiated_codec_keeps_mute_and_time() {
     room.command(Command::Mute(Leg(1), true));
     room.run(1);
     room.phones[0].settings.codec = Codec::Pcma;
-    let audio = room.phones[0].audio(Rate::Wide);
+    let audio = room.phones[0].audio();
     let before = room.command(Command::Replace(Leg(1), audio)).unwrap();
     assert_eq!(before.settings().codec, Codec::Pcmu);
     let got = room.phones[0].got.len();
@@ -182,7 +180,7 @@ fn a_renegotiated_codec_keeps_mute_and_time() {
 #[test]
 fn events_nobody_polls_are_counted() {
     let mut mixer = Mixer::new(Rate::Narrow, 1).unwrap();
-    let audio = Phone::new(1, Codec::Pcmu, Says::Nothing).audio(Rate::Narrow);
+    let audio = Phone::new(1, Codec::Pcmu, Says::Nothing).audio();
     mixer.handle(Command::Add(Leg(1), audio)).unwrap();
     for n in 0..10 {
         mixer.handle(Command::Mute(Leg(1), n % 2 == 0)).unwrap();
@@ -203,7 +201,7 @@ fn r64_taking_the_floor_does_not_disturb_what_one_hears() {
         let mut room = Room::new(rate, phones);
         room.run(50);
         let before = room.phones[1].steepest(400);
-        for turn in 0..20 {
+        for turn in 0..21 {
             room.phones[1].says = if turn % 2 == 0 {
                 Says::Tone {
                     hz: 700.0,
@@ -217,7 +215,8 @@ fn r64_taking_the_floor_does_not_disturb_what_one_hears() {
                 room.run(1);
                 let (steepest, level) = (room.phones[1].steepest(25), room.phones[1].level(440.0, 20));
                 assert!(steepest < before + 150, "{codec:?} {rate:?} turn {turn}: {before} {steepest}");
-                assert!(level.abs() < 3.0, "{codec:?} {rate:?} turn {turn}: {level} dB");
+                // The first turn raises the mixing rate: while both are heard, they may weaken one another.
+                assert!(turn == 0 || level.abs() < 3.0, "{codec:?} {rate:?} turn {turn}: {level} dB");
             }
         }
     }
@@ -241,4 +240,68 @@ fn who_spoke_alone_never_hears_themselves() {
             .fold(0.0, f64::max);
         assert!(own < 400.0, "{codec:?} {rate:?}: {own}");
     }
+}
+
+#[test]
+fn r67_a_change_of_the_mixing_rate_is_not_heard() {
+    for codec in CODECS {
+        // So low that a click is much steeper.
+        let phones = vec![
+            Phone::tone(1, Codec::Pcmu, 115.0),
+            Phone::new(2, Codec::Opus, Says::Nothing),
+            Phone::new(3, codec, Says::Nothing),
+            Phone::new(4, Codec::Opus, Says::Nothing),
+        ];
+        let mut room = Room::new(Rate::Full, phones);
+        room.run(50);
+        assert_eq!(room.mixer.rate(), Rate::Narrow);
+        // Two tones 4 ms apart that give way to one another, and a step of G.711.
+        let most = room.phones[2].steepest(600) + 200 + 256;
+        room.phones[1].says = Says::Tone {
+            hz: 60.0,
+            amplitude: 300.0,
+        };
+        while room.mixer.rate() != Rate::Full {
+            room.run(1);
+        }
+        room.run(5);
+        assert!(
+            room.phones[2].steepest(140) < most,
+            "{codec:?}: {} > {most}",
+            room.phones[2].steepest(140)
+        );
+        room.phones[1].says = Says::Nothing;
+        let mut ticks = 0;
+        while room.mixer.rate() == Rate::Full {
+            room.run(1);
+            ticks += 1;
+        }
+        // Patience, the jitter buffer and the hang-over.
+        assert!((1500..1530).contains(&ticks), "{ticks}");
+        assert_eq!(room.mixer.rate(), Rate::Narrow);
+        room.run(5);
+        assert!(
+            room.phones[2].steepest(140) < most,
+            "{codec:?}: {} > {most}",
+            room.phones[2].steepest(140)
+        );
+        assert!(room.phones[2].level(115.0, 80).abs() < 1.0);
+    }
+}
+
+#[test]
+fn r67_a_room_of_g711_adds_samples_as_they_came() {
+    let phones = vec![Phone::tone(1, Codec::Pcmu, 440.0), Phone::new(2, Codec::Pcmu, Says::Nothing)];
+    let mut room = Room::new(Rate::Full, phones);
+    let mut said = Vec::new();
+    room.run_with(40, |leg, sent| {
+        said.extend(sent.iter().filter(|_| leg == Leg(1)).flat_map(|sent| sent.payload.clone()));
+        sent
+    });
+    assert_eq!(room.mixer.rate(), Rate::Narrow);
+    let heard: Vec<u8> = room.phones[1].got.iter().skip(10).flat_map(|got| got.2.clone()).collect();
+    assert!(
+        said.windows(heard.len()).any(|said| said == heard),
+        "what was said is heard bit for bit"
+    );
 }

@@ -87,10 +87,10 @@ fn r62_an_idle_room_sends_silence_of_every_codec() {
 
 #[test]
 fn r60_nobody_hears_anybody_in_a_vestibule() {
-    let mut mixer = Mixer::vestibule(Rate::Wide, 3).unwrap();
+    let mut mixer = Mixer::vestibule(3).unwrap();
     let mut phones: Vec<Phone> = (0..3).map(|n| Phone::tone(n, CODECS[n as usize], 440.0)).collect();
     for phone in &phones {
-        mixer.handle(Command::Add(phone.leg, phone.audio(Rate::Wide))).unwrap();
+        mixer.handle(Command::Add(phone.leg, phone.audio())).unwrap();
     }
     for _ in 0..50 {
         for phone in &mut phones {
@@ -210,9 +210,7 @@ fn gaps_in_silence_are_where_negotiated() {
         ..LegSettings::plain(Codec::Opus)
     };
     for (leg, settings) in [(1, noise), (2, dtx)] {
-        mixer
-            .handle(Command::Add(Leg(leg), LegAudio::new(settings, Rate::Narrow).unwrap()))
-            .unwrap();
+        mixer.handle(Command::Add(Leg(leg), LegAudio::new(settings).unwrap())).unwrap();
     }
     let mut sent = [0; 3];
     for _ in 0..500 {
@@ -230,20 +228,16 @@ fn gaps_in_silence_are_where_negotiated() {
 fn what_cannot_be_is_refused() {
     let plain = LegSettings::plain(Codec::Pcmu);
     assert_eq!(
-        LegAudio::new(LegSettings { ptime_ms: 30, ..plain }, Rate::Narrow).unwrap_err(),
+        LegAudio::new(LegSettings { ptime_ms: 30, ..plain }).unwrap_err(),
         Unbuildable::Ptime(30)
     );
-    let audio = || LegAudio::new(plain, Rate::Narrow).unwrap();
+    let audio = || LegAudio::new(plain).unwrap();
     let mut mixer = Mixer::new(Rate::Narrow, 1).unwrap();
     assert!(matches!(
         mixer.handle(Command::Replace(Leg(1), audio())),
         Err(Refused::Absent(Leg(1), _))
     ));
     assert!(matches!(mixer.handle(Command::Mute(Leg(1), true)), Err(Refused::Unknown(Leg(1)))));
-    assert!(matches!(
-        mixer.handle(Command::Add(Leg(1), LegAudio::new(plain, Rate::Full).unwrap())),
-        Err(Refused::OtherRate(Leg(1), _))
-    ));
     assert!(mixer.handle(Command::Add(Leg(1), audio())).unwrap().is_none());
     assert!(matches!(
         mixer.handle(Command::Add(Leg(1), audio())),

@@ -183,7 +183,7 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
 fn adding_and_removing_leave_the_heap_alone_too() {
     let phone = Phone::tone(1, CODECS[2], 440.0);
     let mut room = Room::new(RATES[1], vec![]);
-    let mut audio = Some(phone.audio(RATES[1]));
+    let mut audio = Some(phone.audio());
     for _ in 0..5 {
         let calls = heap_calls(|| {
             let coming = audio.take().expect("it came back");
@@ -204,11 +204,9 @@ fn a_leg_is_light() {
         ASKED.get() - before
     };
     for (codec, most) in [(Codec::Pcmu, 6 * 1024), (Codec::Pcma, 6 * 1024), (Codec::Opus, 100 * 1024)] {
-        for rate in RATES {
-            let bytes = weight(&|| LegAudio::new(LegSettings::plain(codec), rate).unwrap());
-            println!("{codec:?} leg at {} Hz: {bytes} bytes", rate.hz());
-            assert!(bytes < most);
-        }
+        let bytes = weight(&|| LegAudio::new(LegSettings::plain(codec)).unwrap());
+        println!("{codec:?} leg: {bytes} bytes");
+        assert!(bytes < most);
     }
     for rate in RATES {
         let before = ASKED.get();

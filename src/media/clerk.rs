@@ -1,4 +1,4 @@
-//! One thread beside the media threads that does what takes time or frees memory: drops, new codecs, last reports.
+//! One thread beside the media threads that does what takes time or frees memory: drops, last reports.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,7 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     leg::Leg,
-    order::{Line, Order, RoomKey, Task},
+    order::{RoomKey, Task},
     ports::Slot,
 };
 use crate::model::{LegId, MediaReport, RoomName};
@@ -26,7 +26,6 @@ pub(super) enum Gone {
 /// The clerk. May wait for the channel of reports, which nobody waits for him over.
 #[derive(Debug)]
 pub(super) struct Clerk {
-    pub(super) lines: Vec<Line>,
     pub(super) reports: Sender<MediaReport>,
     pub(super) gone: mpsc::Sender<Gone>,
 }
@@ -53,18 +52,6 @@ impl Clerk {
                 }
             }
             Task::Closed(leg) => self.close(leg),
-            Task::Rerate(mut leg) => {
-                let rate = leg.spot.rate;
-                let failed = leg.audio.as_mut().is_some_and(|audio| audio.set_rate(rate).is_err());
-                let (id, worker) = (leg.id, leg.spot.worker);
-                if failed {
-                    tracing::error!(leg = id.0, "no codec for the leg's new room");
-                    self.close(leg);
-                    self.lines[worker].send(Order::Arrive(id, None));
-                } else {
-                    self.lines[worker].send(Order::Arrive(id, Some(leg)));
-                }
-            }
             Task::Ended(room) => drop(room),
             Task::Drop(audio) => drop(audio),
         }

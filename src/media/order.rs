@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use mixer::{LegAudio, Rate};
+use mixer::LegAudio;
 use tokio::sync::oneshot;
 
 use super::{leg::Leg, room::Room, sys::Wake};
@@ -19,8 +19,6 @@ pub(super) struct Spot {
     pub(super) worker: usize,
     /// The room, or the thread's vestibule.
     pub(super) room: Option<RoomKey>,
-    /// The rate of the mixer there.
-    pub(super) rate: Rate,
 }
 
 /// To a media thread.
@@ -28,7 +26,7 @@ pub(super) struct Spot {
 pub(super) enum Order {
     /// A new leg; it starts in the vestibule.
     Open(Box<Leg>),
-    /// A leg from another thread, or from the clerk; `None` if it was closed on the way.
+    /// A leg from another thread; `None` if it was closed on the way.
     Arrive(LegId, Option<Box<Leg>>),
     /// About one leg. If it is on its way here, this waits for it.
     Leg(LegId, LegOrder),
@@ -64,8 +62,6 @@ pub(super) enum Task {
     Failed(Box<Room>),
     /// A leg is gone.
     Closed(Box<Leg>),
-    /// A leg moves to a mixer of another rate: its codecs are set up anew on the way.
-    Rerate(Box<Leg>),
     /// An empty room.
     Ended(Box<Room>),
     /// Audio that nobody needs.

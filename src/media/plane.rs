@@ -22,7 +22,7 @@ use super::{
     order::{LegOrder, Line, Order, RoomKey, Spot},
     pace::PHASE,
     ports::{Interface, Ports},
-    room::{Room, VESTIBULE_RATE},
+    room::Room,
     sys::{Epoll, Ticker, Wake},
     worker::{Setup, Worker},
 };
@@ -100,7 +100,6 @@ struct Known {
 struct KnownRoom {
     key: RoomKey,
     worker: usize,
-    rate: Rate,
     legs: usize,
 }
 
@@ -118,7 +117,6 @@ impl Plane {
             .collect::<io::Result<_>>()?;
         let (lines, receivers): (Vec<_>, Vec<_>) = wakes.iter().map(|wake| Line::new(Arc::clone(wake))).unzip();
         let clerk = Clerk {
-            lines: lines.clone(),
             reports: reports.clone(),
             gone: gone_sender,
         };
@@ -225,7 +223,7 @@ impl Plane {
         let audio = if known.settings == Some(settings) {
             None
         } else {
-            match LegAudio::new(settings, known.spot.rate) {
+            match LegAudio::new(settings) {
                 Ok(audio) => Some(audio),
                 Err(error) => {
                     tracing::error!(leg = leg.0, %error, "the leg stays without audio");
@@ -246,11 +244,7 @@ impl Plane {
             return;
         }
         let spot = match seat {
-            None => Spot {
-                room: None,
-                rate: VESTIBULE_RATE,
-                ..from
-            },
+            None => Spot { room: None, ..from },
             Some(seat) => match self.enter(seat) {
                 Some(spot) => spot,
                 None => return,
@@ -275,12 +269,11 @@ impl Plane {
             return Some(Spot {
                 worker: room.worker,
                 room: Some(room.key),
-                rate: room.rate,
             });
         }
-        let rate = Rate::from_hz(seat.rate).unwrap_or(VESTIBULE_RATE);
+        let cap = Rate::from_hz(seat.rate).unwrap_or(Rate::Full);
         let (key, worker) = (RoomKey(self.next_room), self.idlest());
-        let room = match Room::new(key, seat.room.clone(), rate) {
+        let room = match Room::new(key, seat.room.clone(), cap) {
             Ok(room) => room,
             Err(error) => {
                 tracing::error!(room = %seat.room, %error, "the room can't be mixed");
@@ -289,20 +282,8 @@ impl Plane {
         };
         self.next_room += 1;
         self.workers[worker].line.send(Order::Start(Box::new(room)));
-        self.rooms.insert(
-            seat.room,
-            KnownRoom {
-                key,
-                worker,
-                rate,
-                legs: 1,
-            },
-        );
-        Some(Spot {
-            worker,
-            room: Some(key),
-            rate,
-        })
+        self.rooms.insert(seat.room, KnownRoom { key, worker, legs: 1 });
+        Some(Spot { worker, room: Some(key) })
     }
 
     fn idlest(&self) -> usize {
@@ -342,11 +323,7 @@ impl MediaPlane for Plane {
         let pair = self.ports.open(peer, &mut self.rng)?;
         let (ssrc, sequence, offset) = (self.rng.random(), self.rng.random(), self.rng.random());
         let worker = self.idlest();
-        let spot = Spot {
-            worker,
-            room: None,
-            rate: VESTIBULE_RATE,
-        };
+        let spot = Spot { worker, room: None };
         let new = NewLeg {
             id: leg,
             sockets: Sockets {

@@ -15,9 +15,6 @@ const VESTIBULE_LEGS: usize = 10_000;
 
 const TICK: Duration = Duration::from_millis(mixer::TICK_MS as u64);
 
-/// The rate of vestibules: that of most rooms, so that few legs need other codecs on entering.
-pub(super) const VESTIBULE_RATE: Rate = Rate::Wide;
-
 /// Mixes for the legs that sit in it. The mixer knows them by their index in the slab.
 #[derive(Debug)]
 pub(super) struct Room {
@@ -36,14 +33,14 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// A room in which everybody hears everybody else.
-    pub(super) fn new(key: RoomKey, name: RoomName, rate: Rate) -> Result<Self, CodecFailed> {
-        Ok(Self::with(Some((key, name)), key.0 % PHASES, Mixer::new(rate, ROOM_LEGS)?))
+    /// A room in which everybody hears everybody else, mixed at no higher rate than that.
+    pub(super) fn new(key: RoomKey, name: RoomName, cap: Rate) -> Result<Self, CodecFailed> {
+        Ok(Self::with(Some((key, name)), key.0 % PHASES, Mixer::new(cap, ROOM_LEGS)?))
     }
 
     /// A room in which everybody gets silence (rule R60).
     pub(super) fn vestibule() -> Result<Self, CodecFailed> {
-        Ok(Self::with(None, 0, Mixer::vestibule(VESTIBULE_RATE, VESTIBULE_LEGS)?))
+        Ok(Self::with(None, 0, Mixer::vestibule(VESTIBULE_LEGS)?))
     }
 
     fn with(name: Option<(RoomKey, RoomName)>, phase: u64, mixer: Mixer) -> Self {
@@ -160,7 +157,7 @@ impl Room {
 
 /// The audio that comes back with a refusal.
 fn audio_of(refused: Refused) -> Option<Box<LegAudio>> {
-    if let Refused::Present(_, audio) | Refused::Full(_, audio) | Refused::OtherRate(_, audio) | Refused::Absent(_, audio) = refused {
+    if let Refused::Present(_, audio) | Refused::Full(_, audio) | Refused::Absent(_, audio) = refused {
         Some(audio)
     } else {
         None

@@ -67,7 +67,7 @@ pub struct LegMedia {
 pub struct Seat {
     /// The room.
     pub room: RoomName,
-    /// The room's mixing rate in Hz; the first leg to enter an empty room decides it until the room is empty again.
+    /// The room's highest mixing rate in Hz (rule R67); the first leg to enter an empty room decides it until the room is empty again.
     pub rate: u32,
 }
 

@@ -57,7 +57,7 @@ pub struct RoomConfig {
     pub max_people: u32,
     /// Messages kept for newcomers, at most.
     pub history_length: u32,
-    /// The mixing rate, in Hz: 8000, 16000 or 48000.
+    /// The highest mixing rate, in Hz: 8000, 16000 or 48000 (rule R67).
     pub mixing_rate: u32,
 }
 

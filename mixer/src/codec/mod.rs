@@ -7,6 +7,8 @@ use std::{error, fmt};
 
 pub(crate) use g711::Law;
 
+use crate::Rate;
+
 /// A codec that a leg can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Codec {
@@ -24,6 +26,14 @@ impl Codec {
         match self {
             Self::Pcmu | Self::Pcma => 8000,
             Self::Opus => 48000,
+        }
+    }
+
+    /// The sampling rate of the sound that it carries.
+    pub const fn rate(self) -> Rate {
+        match self {
+            Self::Pcmu | Self::Pcma => Rate::Narrow,
+            Self::Opus => Rate::Full,
         }
     }
 

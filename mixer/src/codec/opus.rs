@@ -1,6 +1,6 @@
-//! Opus (RFC 6716) through libopus, mono, at the mixing rate.
+//! Opus (RFC 6716) through libopus, mono.
 
-use opusic_c::{Application, Bitrate, Channels, SampleRate, Signal};
+use opusic_c::{Application, Bandwidth, Bitrate, Channels, SampleRate, Signal};
 
 use super::CodecFailed;
 use crate::{Rate, settings::MAX_FRAME};
@@ -18,7 +18,11 @@ pub(crate) const GRAIN: u32 = 120;
 const COMPLEXITY: u8 = 5;
 
 /// Makes frames of 20 ms.
-pub(crate) struct Encoder(opusic_c::Encoder);
+pub(crate) struct Encoder {
+    encoder: opusic_c::Encoder,
+    /// How much of its input it encodes.
+    band: Rate,
+}
 
 impl Encoder {
     pub(crate) fn new(rate: Rate) -> Result<Self, CodecFailed> {
@@ -26,19 +30,29 @@ impl Encoder {
         encoder.set_bitrate(Bitrate::Value(bits_a_second(rate)))?;
         encoder.set_complexity(COMPLEXITY)?;
         encoder.set_signal(Signal::Voice)?;
-        Ok(Self(encoder))
+        Ok(Self { encoder, band: rate })
+    }
+
+    /// Encodes what a signal of that rate can hold, and spends no bits above it, whatever the rate of the input is.
+    pub(crate) fn set_band(&mut self, band: Rate) {
+        if band != self.band {
+            self.band = band;
+            // Can't fail on an encoder that was set up.
+            let _ = self.encoder.set_max_bandwidth(bandwidth(band));
+            let _ = self.encoder.set_bitrate(Bitrate::Value(bits_a_second(band)));
+        }
     }
 
     /// Forgets what was encoded before.
     pub(crate) fn restart(&mut self) {
         // Can't fail on an encoder that was set up.
-        let _ = self.0.reset();
+        let _ = self.encoder.reset();
     }
 
     /// Whether frames from now on may be decoded by one who didn't hear those before.
     pub(crate) fn stand_alone(&mut self, alone: bool) {
         // Can't fail on an encoder that was set up.
-        let _ = self.0.set_prediction_disabled(alone);
+        let _ = self.encoder.set_prediction_disabled(alone);
     }
 
     /// Encodes one frame, gives its length; 0 if libopus refuses.
@@ -47,7 +61,7 @@ impl Encoder {
         let unsigned = &mut unsigned[..pcm.len()];
         // The binding takes C's shorts as u16.
         unsigned.iter_mut().zip(pcm).for_each(|(to, &from)| *to = from as u16);
-        self.0.encode_to_slice(unsigned, out).unwrap_or(0)
+        self.encoder.encode_to_slice(unsigned, out).unwrap_or(0)
     }
 }
 
@@ -99,12 +113,12 @@ pub(crate) fn duration(packet: &[u8]) -> Option<u32> {
     (1..=MAX_DURATION).contains(&duration).then_some(duration)
 }
 
-/// A 20 ms packet of silence as this encoder makes it.
-pub(crate) fn silence(rate: Rate, out: &mut [u8; MAX_ENCODED]) -> Result<usize, CodecFailed> {
-    let mut encoder = Encoder::new(rate)?;
-    let pcm = [0; MAX_FRAME];
+/// A 20 ms packet of silence as an encoder of that band makes it.
+pub(crate) fn silence(band: Rate, out: &mut [u8; MAX_ENCODED]) -> Result<usize, CodecFailed> {
+    let mut encoder = Encoder::new(Rate::Full)?;
+    encoder.set_band(band);
     // The first frames still adapt to their input.
-    let length = (0..8).map(|_| encoder.encode(&pcm[..rate.frame()], out)).last();
+    let length = (0..8).map(|_| encoder.encode(&[0; MAX_FRAME], out)).last();
     length.filter(|&length| length > 0).ok_or(CodecFailed)
 }
 
@@ -114,6 +128,14 @@ const fn bits_a_second(rate: Rate) -> u32 {
         Rate::Narrow => 16_000,
         Rate::Wide => 24_000,
         Rate::Full => 32_000,
+    }
+}
+
+const fn bandwidth(rate: Rate) -> Bandwidth {
+    match rate {
+        Rate::Narrow => Bandwidth::Narrow,
+        Rate::Wide => Bandwidth::Wide,
+        Rate::Full => Bandwidth::Full,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     jitter::{ALL, Mask},
-    resample::NARROW_FRAME,
+    settings::NARROW_FRAME,
 };
 
 /// Shortest and longest pitch period, in samples: 200 and 50 Hz; a higher voice repeats two of its periods.

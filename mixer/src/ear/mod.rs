@@ -1,10 +1,10 @@
-//! What comes from a leg: from packets to samples at the mixing rate.
+//! What comes from a leg: from packets to samples at the codec's own rate.
 
 mod conceal;
 mod opus;
 mod phone;
 
-use crate::{Codec, CodecFailed, JitterStats, Packet, Rate, codec::Law, level::Gate, resample::Filter};
+use crate::{Codec, CodecFailed, JitterStats, Packet, codec::Law, level::Gate};
 
 use opus::OpusEar;
 use phone::Phone;
@@ -16,21 +16,12 @@ pub(crate) enum Ear {
 }
 
 impl Ear {
-    pub(crate) fn new(codec: Codec, rate: Rate) -> Result<Self, CodecFailed> {
+    pub(crate) fn new(codec: Codec) -> Result<Self, CodecFailed> {
         Ok(match codec {
             Codec::Pcmu => Self::Phone(Box::new(Phone::new(Law::Mu))),
             Codec::Pcma => Self::Phone(Box::new(Phone::new(Law::A))),
-            Codec::Opus => Self::Opus(Box::new(OpusEar::new(rate)?)),
+            Codec::Opus => Self::Opus(Box::new(OpusEar::new()?)),
         })
-    }
-
-    /// Decodes at another rate from now on.
-    pub(crate) fn set_rate(&mut self, rate: Rate) -> Result<(), CodecFailed> {
-        match self {
-            Self::Phone(phone) => phone.forget(),
-            Self::Opus(opus) => opus.set_rate(rate)?,
-        }
-        Ok(())
     }
 
     pub(crate) fn push(&mut self, packet: &Packet<'_>) {
@@ -41,9 +32,9 @@ impl Ear {
     }
 
     /// Fills `out` with this tick's voice; `false` if there is none, and `out` is anything.
-    pub(crate) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
+    pub(crate) fn pull(&mut self, gate: &mut Gate, out: &mut [i16]) -> bool {
         match self {
-            Self::Phone(phone) => phone.pull(filter, gate, out),
+            Self::Phone(phone) => phone.pull(gate, out),
             Self::Opus(opus) => opus.pull(gate, out),
         }
     }

@@ -1,7 +1,7 @@
-//! Opus: packets of 2.5 to 120 ms become ticks of 20 ms at the mixing rate.
+//! Opus: packets of 2.5 to 120 ms become ticks of 20 ms.
 
 use crate::{
-    Codec, CodecFailed, Rate,
+    Codec, CodecFailed,
     codec::opus::{Decoder, GRAIN, MAX_DURATION},
     jitter::{Jitter, Packets, Turn},
     level::{Gate, mean_square},
@@ -16,7 +16,6 @@ pub(crate) struct OpusEar {
     line: Line,
     /// How far the decoder has come, in units of the RTP clock after the beginning of the tick.
     decoded: i32,
-    rate: Rate,
     /// The last tick's last sample, if it had a voice, and this one's goes on from there.
     last: Option<i16>,
     /// The decoder missed packets on purpose.
@@ -24,22 +23,15 @@ pub(crate) struct OpusEar {
 }
 
 impl OpusEar {
-    pub(super) fn new(rate: Rate) -> Result<Self, CodecFailed> {
+    pub(super) fn new() -> Result<Self, CodecFailed> {
         let jitter = Jitter::new(Codec::Opus.clock_step(), Packets::new());
         Ok(Self {
             jitter,
-            line: Line::new(rate)?,
+            line: Line::new()?,
             decoded: 0,
-            rate,
             last: None,
             stale: false,
         })
-    }
-
-    pub(super) fn set_rate(&mut self, rate: Rate) -> Result<(), CodecFailed> {
-        self.line = Line::new(rate)?;
-        (self.decoded, self.rate) = (0, rate);
-        Ok(())
     }
 
     pub(super) fn skim(&mut self) {
@@ -72,8 +64,8 @@ impl OpusEar {
         self.line.take(out);
         let voice = gate.hear(mean_square(out));
         match (voice, self.last) {
-            (true, None) => fade_in(out, self.rate),
-            (true, Some(last)) if matches!(turn, Turn::Play { skipped: 1.. }) => join(last, out, self.rate),
+            (true, None) => fade_in(out, Codec::Opus.rate()),
+            (true, Some(last)) if matches!(turn, Turn::Play { skipped: 1.. }) => join(last, out, Codec::Opus.rate()),
             _ => {}
         }
         self.last = out.last().copied().filter(|_| voice);
@@ -97,7 +89,7 @@ impl OpusEar {
             let begin = self.line.filled;
             let Some(units) = self.line.decode(packet) else { continue };
             // What overlaps with what was already decoded, or made up because it wasn't there in time.
-            self.line.cut(begin, (self.decoded - offset).max(0) as usize / self.line.unit);
+            self.line.cut(begin, (self.decoded - offset).max(0) as usize);
             self.decoded = self.decoded.max(offset + units);
         }
     }
@@ -113,11 +105,9 @@ impl OpusEar {
     }
 }
 
-/// Samples between decoder and tick.
+/// Samples between decoder and tick; each is a unit of the RTP clock.
 struct Line {
     decoder: Decoder,
-    /// Units of the RTP clock in a sample.
-    unit: usize,
     samples: Box<[u16]>,
     filled: usize,
     /// Whether anybody would hear what is made up.
@@ -125,13 +115,11 @@ struct Line {
 }
 
 impl Line {
-    fn new(rate: Rate) -> Result<Self, CodecFailed> {
-        let unit = (Rate::Full.hz() / rate.hz()) as usize;
+    fn new() -> Result<Self, CodecFailed> {
         // Less than a tick is there; up to a tick may be concealed; then comes the longest packet.
-        let longest = (2 * TICK as usize + MAX_DURATION as usize) / unit;
+        let longest = 2 * TICK as usize + MAX_DURATION as usize;
         Ok(Self {
-            decoder: Decoder::new(rate)?,
-            unit,
+            decoder: Decoder::new(Codec::Opus.rate())?,
             samples: vec![0; longest].into(),
             filled: 0,
             audible: false,
@@ -142,12 +130,12 @@ impl Line {
     fn decode(&mut self, packet: &[u8]) -> Option<i32> {
         let samples = self.decoder.decode(packet, &mut self.samples[self.filled..])?;
         self.filled += samples;
-        Some((samples * self.unit) as i32)
+        Some(samples as i32)
     }
 
     /// Appends so many grains that are made up.
     fn conceal(&mut self, grains: usize) {
-        let end = (self.filled + grains * GRAIN as usize / self.unit).min(self.samples.len());
+        let end = (self.filled + grains * GRAIN as usize).min(self.samples.len());
         let lost = &mut self.samples[self.filled..end];
         if self.audible {
             self.decoder.conceal(lost)
@@ -159,8 +147,7 @@ impl Line {
 
     /// Makes up what lacks of so many samples.
     fn fill(&mut self, frame: usize) {
-        let lacking = frame.saturating_sub(self.filled) * self.unit;
-        self.conceal(lacking.div_ceil(GRAIN as usize));
+        self.conceal(frame.saturating_sub(self.filled).div_ceil(GRAIN as usize));
     }
 
     /// Leaves out up to so many samples.

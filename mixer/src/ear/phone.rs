@@ -7,7 +7,7 @@ use crate::{
     jitter::{ALL, Jitter, NOTHING, Samples, Turn},
     level::{Gate, QUIET_PEAK, mean_square},
     mix::fade_in,
-    resample::{Filter, NARROW_FRAME, UpTail},
+    settings::NARROW_FRAME,
 };
 
 /// Jitter buffer, decoder and concealment of a G.711 leg.
@@ -15,7 +15,6 @@ pub(crate) struct Phone {
     law: Law,
     pub(super) jitter: Jitter<Samples>,
     conceal: Conceal,
-    tail: UpTail,
     /// The last tick had a voice, and this one's goes on from there.
     spoke: bool,
 }
@@ -27,7 +26,6 @@ impl Phone {
             law,
             jitter,
             conceal: Conceal::new(),
-            tail: UpTail::new(),
             spoke: false,
         }
     }
@@ -35,7 +33,6 @@ impl Phone {
     pub(super) fn forget(&mut self) {
         self.spoke = false;
         self.conceal.clear();
-        self.tail.clear();
     }
 
     pub(super) fn skim(&mut self) {
@@ -43,7 +40,7 @@ impl Phone {
         self.forget();
     }
 
-    pub(super) fn pull(&mut self, filter: &Filter, gate: &mut Gate, out: &mut [i16]) -> bool {
+    pub(super) fn pull(&mut self, gate: &mut Gate, out: &mut [i16]) -> bool {
         let was_open = gate.is_open();
         let turn = self.jitter.turn();
         if self.spoke && matches!(turn, Turn::Play { skipped: 1.. }) {
@@ -53,23 +50,25 @@ impl Phone {
             Turn::Play { .. } => self.jitter.store().front(),
             Turn::Insert | Turn::Idle => (&[0; NARROW_FRAME], NOTHING),
         };
-        let mut pcm = [0; NARROW_FRAME];
+        let Some(pcm) = out.first_chunk_mut::<NARROW_FRAME>() else {
+            return false;
+        };
         let voice = match mask {
             // Most legs of a large room are silent: they aren't even decoded.
             ALL if !was_open && self.law.peak(bytes) < QUIET_PEAK => gate.hear(0),
             ALL => {
-                self.law.decode(bytes, &mut pcm);
-                let voice = gate.hear(mean_square(&pcm));
+                self.law.decode(bytes, pcm);
+                let voice = gate.hear(mean_square(pcm));
                 if voice {
-                    self.conceal.mend(&mask, &mut pcm);
+                    self.conceal.mend(&mask, pcm);
                 }
                 voice
             }
             NOTHING if !was_open => gate.hear(0),
             _ => {
-                self.law.decode(bytes, &mut pcm);
-                self.conceal.mend(&mask, &mut pcm);
-                gate.hear(mean_square(&pcm)) && turn != Turn::Idle
+                self.law.decode(bytes, pcm);
+                self.conceal.mend(&mask, pcm);
+                gate.hear(mean_square(pcm)) && turn != Turn::Idle
             }
         };
         if matches!(turn, Turn::Play { .. }) {
@@ -80,10 +79,9 @@ impl Phone {
         }
         if voice {
             if !self.spoke {
-                fade_in(&mut pcm, Rate::Narrow);
+                fade_in(pcm, Rate::Narrow);
             }
             self.spoke = true;
-            filter.up(&mut self.tail, &pcm, out);
         } else if self.spoke {
             self.forget();
         }

@@ -1,7 +1,7 @@
 //! Store for codecs of one byte a sample: packets of any length lie side by side.
 
 use super::Store;
-use crate::resample::NARROW_FRAME;
+use crate::settings::NARROW_FRAME;
 
 /// Ticks of audio that fit: 240 ms.
 const TICKS: usize = 12;

@@ -66,8 +66,8 @@ impl Phone {
         Self::new(leg, codec, Says::Tone { hz, amplitude: 8000.0 })
     }
 
-    pub(crate) fn audio(&self, rate: Rate) -> Box<LegAudio> {
-        LegAudio::new(self.settings, rate).unwrap()
+    pub(crate) fn audio(&self) -> Box<LegAudio> {
+        LegAudio::new(self.settings).unwrap()
     }
 
     pub(crate) fn hz(&self) -> usize {
@@ -192,7 +192,7 @@ impl Room {
     pub(crate) fn new(rate: Rate, phones: Vec<Phone>) -> Self {
         let mut mixer = Mixer::new(rate, 100).unwrap();
         for phone in &phones {
-            mixer.handle(Command::Add(phone.leg, phone.audio(rate))).unwrap();
+            mixer.handle(Command::Add(phone.leg, phone.audio())).unwrap();
         }
         Self {
             mixer,

@@ -49,7 +49,6 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
     let spot = Spot {
         worker: 0,
         room: Some(RoomKey(1)),
-        rate: Rate::Wide,
     };
     line.send(Order::Start(Box::new(
         Room::new(RoomKey(1), name("blue"), Rate::Wide).expect("a room"),
@@ -86,7 +85,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
                 silence_limit: Duration::from_secs(60),
             };
             line.send(Order::Open(Box::new(Leg::new(Instant::now(), new))));
-            let audio = LegAudio::new(LegSettings::plain(codec), Rate::Wide).expect("audio");
+            let audio = LegAudio::new(LegSettings::plain(codec)).expect("audio");
             let media = media(phone.local_addr().expect("address"), codec);
             line.send(Order::Leg(id, LegOrder::Configure(Box::new(media), Some(audio))));
             (phone, pair.advertised)
@@ -179,11 +178,7 @@ fn lone_leg(now: Instant, change: impl FnOnce(&mut LegMedia)) -> (Leg, UdpSocket
         rtcp,
         slot: Slot::default(),
     };
-    let spot = Spot {
-        worker: 0,
-        room: None,
-        rate: Rate::Wide,
-    };
+    let spot = Spot { worker: 0, room: None };
     let mut leg = Leg::new(
         now,
         NewLeg {

@@ -213,27 +213,17 @@ impl Worker {
         Some(leg.stats(seated))
     }
 
-    /// Moves a leg: to another room of this thread at once, to another thread by handing it over, and by way of the clerk if the room
-    /// there has another rate.
+    /// Moves a leg: to another room of this thread at once, to another thread by handing it over.
     fn place(&mut self, index: usize, spot: Spot) {
         self.unseat(index);
         let Some(leg) = self.legs.at_mut(index) else { return };
         leg.spot = spot;
-        let id = leg.id;
-        let fits = leg.audio.as_ref().is_none_or(|audio| audio.rate() == spot.rate);
-        if fits && spot.worker == self.own {
+        if spot.worker == self.own {
             return self.seat(index);
         }
         let Some(leg) = self.take(index) else { return };
-        self.directory.remove(&id);
-        if spot.worker == self.own {
-            self.directory.insert(id, Where::Coming(VecDeque::new()));
-        }
-        if fits {
-            self.lines[spot.worker].send(Order::Arrive(id, Some(leg)));
-        } else {
-            let _ = self.tasks.send(Task::Rerate(leg));
-        }
+        self.directory.remove(&leg.id);
+        self.lines[spot.worker].send(Order::Arrive(leg.id, Some(leg)));
     }
 
     /// Lets a leg sit down where it is to sit, if it has audio already.
