@@ -6,7 +6,7 @@ use crate::{
     Codec, JitterStats, LegSettings, Output, Packet, Unbuildable,
     ear::Ear,
     level::Gate,
-    mix::Limiter,
+    limiter::Limiter,
     mouth::{Mouth, Shared, Silence},
     output::{Outlet, Source},
     resample::Tail,

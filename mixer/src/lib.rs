@@ -15,6 +15,7 @@ mod event;
 mod jitter;
 mod leg;
 mod level;
+mod limiter;
 mod mix;
 mod mixer;
 mod mouth;

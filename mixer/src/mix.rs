@@ -1,19 +1,14 @@
-//! Adds voices, and keeps the sum within 16 bits.
+//! Adds voices.
 
 use crate::{
     Rate,
+    limiter::Limiter,
     resample::{Filters, Tail},
     settings::{Frame, MAX_FRAME},
 };
 
 /// Samples of an entering or leaving voice's ramp, at 8000 Hz: 5 ms, too short to carry a word and long enough not to click.
 const RAMP: usize = 40;
-
-/// Part of its way back to 1 that a limiter's gain goes in a tick.
-const RELEASE: i32 = 8;
-
-/// Gain 1 of a limiter.
-const UNITY: i32 = 1 << 15;
 
 /// One tick of what somebody hears.
 pub(crate) struct Heard {
@@ -164,7 +159,7 @@ impl Sum {
     }
 
     fn all(&self, limiter: &mut Limiter, out: &mut [i16]) {
-        limiter.limit(&self.samples[..self.rate.frame()], out);
+        limiter.limit(self.voices, &self.samples[..self.rate.frame()], out);
     }
 
     fn without(&self, voice: &[i16], limiter: &mut Limiter, out: &mut [i16]) {
@@ -173,7 +168,7 @@ impl Sum {
         for ((other, sum), &own) in others.iter_mut().zip(&self.samples).zip(voice) {
             *other = sum - i32::from(own);
         }
-        limiter.limit(others, out);
+        limiter.limit(self.voices - 1, others, out);
     }
 }
 
@@ -194,40 +189,6 @@ pub(crate) fn join(last: i16, voice: &mut [i16], rate: Rate) {
     }
 }
 
-/// Turns the volume down, for as long as it takes, instead of cutting peaks off.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limiter {
-    gain: i32,
-}
-
-impl Limiter {
-    pub(crate) const fn new() -> Self {
-        Self { gain: UNITY }
-    }
-
-    fn limit(&mut self, input: &[i32], out: &mut [i16]) {
-        let peak = input.iter().fold(0, |peak, sample| sample.abs().max(peak));
-        if peak <= i32::from(i16::MAX) && self.gain == UNITY {
-            out.iter_mut().zip(input).for_each(|(to, &from)| *to = from as i16);
-            return;
-        }
-        let fits = if peak > i32::from(i16::MAX) {
-            (i64::from(i16::MAX) * i64::from(UNITY) / i64::from(peak)) as i32
-        } else {
-            UNITY
-        };
-        let released = self.gain + (UNITY - self.gain + RELEASE - 1) / RELEASE;
-        let from = self.gain;
-        self.gain = released.min(fits);
-        let ramp = input.len() as i64 / 4;
-        for (n, (to, &sample)) in (0..).zip(out.iter_mut().zip(input)) {
-            let gain = i64::from(from) + i64::from(self.gain - from) * ramp.min(n) / ramp;
-            // On the way down the first samples may still be too high: those are cut.
-            *to = ((i64::from(sample) * gain) >> 15).clamp(i16::MIN.into(), i16::MAX.into()) as i16;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,20 +204,6 @@ mod tests {
         assert!((0..160).all(|n| out[n] == voices[0][n] + voices[2][n]));
         sum.all(&mut Limiter::new(), &mut out);
         assert!((0..160).all(|n| out[n] == voices[0][n] + voices[1][n] + voices[2][n]));
-    }
-
-    #[test]
-    fn a_loud_sum_is_turned_down_and_recovers() {
-        let (mut limiter, mut out) = (Limiter::new(), [0; 160]);
-        let loud: [i32; 160] = std::array::from_fn(|n| if n % 2 == 0 { 90_000 } else { -90_000 });
-        limiter.limit(&loud, &mut out);
-        limiter.limit(&loud, &mut out);
-        assert!(out.iter().all(|sample| sample.abs() > 32_000), "{out:?}");
-        let soft = [1000; 160];
-        for _ in 0..80 {
-            limiter.limit(&soft, &mut out);
-        }
-        assert_eq!(out, [1000; 160]);
     }
 
     #[test]
