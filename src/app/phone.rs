@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     io::sip::SipTransport,
     media::softphone::{Softphone, SoftphoneConfig, Source},
-    model::{CallId, LegMedia, media::Codec},
+    model::{CallId, LegMedia, media::Codec, srtp::Policy},
     sip::{
         auth::Credentials,
         endpoint::{
@@ -27,7 +27,7 @@ use crate::{
             Presentation, Rejection, Target, Transport,
         },
         msg::{BadUri, Uri},
-        sdp::{LocalMedia, Negotiation, Unacceptable},
+        sdp::{LocalMedia, Negotiation, Terms, Unacceptable},
     },
 };
 
@@ -138,13 +138,18 @@ impl Phone {
         let bound = listeners.first().map_or(local, |l| l.local);
         let socket = UdpSocket::bind(local)?;
         let rtp = socket.local_addr()?;
-        let mut negotiation = Negotiation::new(LocalMedia {
+        let local = LocalMedia {
             rtp,
             rtcp: rtp,
             session: u64::from(rng.random::<u32>()),
             codecs: args.codecs,
             comfort_noise: false,
-        });
+            terms: Terms {
+                policy: Policy::Never,
+                signalling_protected: false,
+            },
+        };
+        let mut negotiation = Negotiation::new(local, StdRng::from_rng(&mut rng));
         let mut endpoint = Endpoint::new(
             EndpointConfig {
                 packages: Vec::new(),

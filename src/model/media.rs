@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use mixer::Codec;
 use serde::{Deserialize, Serialize};
 
-use super::{Correlation, LegId, RoomName};
+use super::{Correlation, LegId, RoomName, srtp::Security};
 
 /// Which way audio flows, from our point of view (RFC 3264).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct LegMedia {
     pub rtcp: SocketAddr,
     /// rtcp-mux was negotiated (RFC 5761).
     pub rtcp_mux: bool,
+    /// How packets are protected, both ways (rule R72).
+    pub security: Security,
     /// Where the signalling came from: a candidate for latching (rule R61).
     pub signalled_from: IpAddr,
     /// Which way audio flows, from our point of view.

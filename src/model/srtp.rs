@@ -1,4 +1,4 @@
-//! SRTP profiles and master keys, as offers and handshakes agree on them. What is done with them is `rtp::srtp`.
+//! What is agreed on the protection of media: policy, SRTP profiles, master keys. What is done with them is `rtp::srtp`.
 
 use std::fmt;
 
@@ -52,5 +52,80 @@ pub struct Keys {
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys").field("profile", &self.profile).finish_non_exhaustive()
+    }
+}
+
+/// Whether media is to be protected (rule R72).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Not at all.
+    Never,
+    /// With whom it can be agreed on.
+    #[default]
+    Allowed,
+    /// Without it there is no call.
+    Required,
+}
+
+/// How one leg's media is protected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Security {
+    /// Plain RTP.
+    #[default]
+    Plain,
+    /// SRTP with keys from `a=crypto` (RFC 4568).
+    Sdes(Sdes),
+}
+
+/// What two `a=crypto` attributes agreed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sdes {
+    /// For what we send.
+    pub local: Keys,
+    /// For what we receive.
+    pub remote: Keys,
+    /// Nobody on the way could read the keys.
+    pub signalling_protected: bool,
+}
+
+impl Security {
+    /// The same without keys, for people.
+    pub fn protection(&self) -> Protection {
+        match self {
+            Self::Plain => Protection::None,
+            Self::Sdes(sdes) if sdes.signalling_protected => Protection::Sdes,
+            Self::Sdes(_) => Protection::SdesInTheOpen,
+        }
+    }
+}
+
+/// How far media is protected, and by what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Protection {
+    /// Plain RTP.
+    #[default]
+    None,
+    /// SRTP, but whoever saw the signalling has its keys: as good as none (rule R72).
+    SdesInTheOpen,
+    /// SRTP with keys from protected signalling.
+    Sdes,
+}
+
+impl Protection {
+    /// Whether it counts (rule R72).
+    pub fn is_protected(self) -> bool {
+        match self {
+            Self::None | Self::SdesInTheOpen => false,
+            Self::Sdes => true,
+        }
+    }
+
+    /// As operators read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::SdesInTheOpen => "sdes-in-the-open",
+            Self::Sdes => "sdes",
+        }
     }
 }

@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use rand::{SeedableRng, rngs::StdRng};
+
 use super::{
     auth::Authenticator,
     msg::{Headers, Message, StreamDecoder, parse_datagram},
-    sdp::{LocalMedia, Negotiation, Sdp},
+    sdp::{LocalMedia, Negotiation, Sdp, Terms},
 };
-use crate::model::media::Codec;
+use crate::model::{media::Codec, srtp::Policy};
 
 /// Reads a datagram and every header, prints it, and reads it as a stream.
 pub fn probe_message(bytes: &[u8]) {
@@ -80,17 +82,24 @@ pub fn probe_description(bytes: &[u8]) {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let address = SocketAddr::new(here, 20_000);
     let codecs = vec![Codec::Opus, Codec::Pcma, Codec::Pcmu];
-    let mut negotiation = Negotiation::new(LocalMedia {
+    let local = LocalMedia {
         rtp: address,
         rtcp: address,
         session: 1,
         codecs,
         comfort_noise: true,
-    });
+        terms: Terms {
+            policy: Policy::Allowed,
+            signalling_protected: false,
+        },
+    };
+    let mut negotiation = Negotiation::new(local, StdRng::seed_from_u64(1));
     if let Ok((answer, _)) = negotiation.answer(bytes, here) {
         debug_assert!(Sdp::parse(answer.as_bytes()).is_ok(), "what we write we read");
         let _ = negotiation.answer(bytes, here);
     }
+    let _ = negotiation.dial();
+    let _ = negotiation.read_answer(bytes, here);
     let _ = negotiation.offer();
     let _ = negotiation.read_answer(bytes, here);
 }

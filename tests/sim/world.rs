@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use cusax::hub::{Cell, Input, RoomFactory};
 use cusax::model::control::{RoomCommand, RoomReply};
+use cusax::model::srtp::Policy;
 use cusax::model::{
     Affiliation, BareJid, CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomConfig, RoomName, RoomRecord, StoreOp, media::Codec,
 };
@@ -153,6 +154,7 @@ impl World {
             media: MediaSettings {
                 codecs: vec![Codec::Pcmu, Codec::Pcma],
                 comfort_noise: false,
+                srtp: Policy::Allowed,
             },
             retry_after: Duration::from_secs(5),
         };
@@ -168,7 +170,7 @@ impl World {
             rng: StdRng::seed_from_u64(seed),
             wire: Vec::new(),
             sent: 0,
-            front: SipFront::new(settings, endpoint, accounts, seed, now),
+            front: SipFront::new(settings, endpoint, accounts, [seed as u8; 32], now),
             plane: FakePlane::default(),
             service,
             factory,

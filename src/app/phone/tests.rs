@@ -100,13 +100,15 @@ impl Callee {
 
 fn negotiation(voice: &UdpSocket) -> Negotiation {
     let rtp = voice.local_addr().expect("bound");
-    Negotiation::new(LocalMedia {
+    let local = LocalMedia {
         rtp,
         rtcp: rtp,
         session: 1,
         codecs: vec![Codec::Pcmu],
         comfort_noise: false,
-    })
+        terms: Terms::default(),
+    };
+    Negotiation::new(local, StdRng::seed_from_u64(1))
 }
 
 /// Waits for a packet.

@@ -12,6 +12,7 @@ use crate::{
     model::{
         Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
         media::{Codec, Levels, MediaPlane, OpenLeg},
+        srtp::Security,
     },
     rtp::{
         Header, Packet,
@@ -131,6 +132,7 @@ fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),
         rtcp_mux: false,
+        security: Security::Plain,
         signalled_from: rtp.ip(),
         direction: Direction::SendRecv,
         on_hold: false,

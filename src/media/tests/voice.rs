@@ -146,7 +146,7 @@ fn r44_on_hold_a_peer_is_neither_mixed_nor_sent_to() {
     let held = LegMedia {
         direction: Direction::RecvOnly,
         on_hold: true,
-        ..ann.media
+        ..ann.media.clone()
     };
     world.plane.order(MediaOrder::Configure(ann.leg, Box::new(held)));
     bob.misses(ANN);
@@ -163,7 +163,10 @@ fn r44_on_hold_a_peer_is_neither_mixed_nor_sent_to() {
 fn new_audio_takes_over_in_a_running_call() {
     let mut world = World::new(1);
     let (ann, bob) = meet(&mut world, Codec::Pcmu, Codec::Pcmu, 16_000);
-    let longer = LegMedia { ptime_ms: 40, ..bob.media };
+    let longer = LegMedia {
+        ptime_ms: 40,
+        ..bob.media.clone()
+    };
     let (before, mark) = (bob.phone.received(), bob.phone.mark());
     world.plane.order(MediaOrder::Configure(bob.leg, Box::new(longer)));
     wait_for("a second of audio", || bob.phone.mark() >= mark + 8000);

@@ -2,14 +2,19 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use rand::rngs::StdRng;
+
 use crate::model::{
     Direction, LegMedia,
     media::{Codec, Levels},
+    srtp::{Policy, Security},
 };
 
 use super::{
+    crypto::{BadCrypto, Crypto},
     extmap,
     formats::{Format, Numbers, clock, known, wants_dtx, write},
+    sdes::{self, KeyRing},
     text::{Attribute, BadSdp, Connection, MediaLine, Origin, Sdp, find, rtcp_attribute},
 };
 
@@ -26,6 +31,17 @@ pub struct LocalMedia {
     pub codecs: Vec<Codec>,
     /// Comfort noise may be used (rule R62).
     pub comfort_noise: bool,
+    /// Protection of the media.
+    pub terms: Terms,
+}
+
+/// What a call's media has to be protected with (rule R72).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether it has to be.
+    pub policy: Policy,
+    /// Nobody on the way reads the signalling, and with it the keys.
+    pub signalling_protected: bool,
 }
 
 /// Why a description can't be met.
@@ -38,9 +54,15 @@ pub enum Unacceptable {
     /// No audio, or audio with port 0.
     #[error("no audio stream")]
     NoAudio,
-    /// Audio over something else than RTP/AVP.
-    #[error("audio over another protocol than RTP/AVP")]
+    /// Audio over something else than RTP, or over SRTP where that isn't wanted.
+    #[error("audio over a protocol that is not supported")]
     Protocol,
+    /// SRTP without usable keys.
+    #[error("SRTP: {0}")]
+    Crypto(#[from] BadCrypto),
+    /// Plain RTP, or keys that others can read, where protection is required (rule R72).
+    #[error("encrypted media is required, with keys that others cannot read")]
+    Unprotected,
     /// No codec in common.
     #[error("no codec in common")]
     NoCodec,
@@ -60,7 +82,14 @@ impl Unacceptable {
     pub fn status(self) -> u16 {
         match self {
             Self::Bad(_) => 400,
-            Self::NoAudio | Self::Protocol | Self::NoCodec | Self::Family | Self::Multicast | Self::Mismatch => 488,
+            Self::NoAudio
+            | Self::Protocol
+            | Self::Crypto(_)
+            | Self::Unprotected
+            | Self::NoCodec
+            | Self::Family
+            | Self::Multicast
+            | Self::Mismatch => 488,
         }
     }
 
@@ -72,7 +101,7 @@ impl Unacceptable {
             Self::NoAudio => 304,
             Self::NoCodec => 305,
             Self::Multicast => 330,
-            Self::Bad(_) | Self::Mismatch => 399,
+            Self::Bad(_) | Self::Crypto(_) | Self::Unprotected | Self::Mismatch => 399,
         };
         format!("{code} {agent} \"{self}\"")
     }
@@ -88,6 +117,7 @@ pub struct Negotiation {
     audio: usize,
     numbers: Numbers,
     agreed: Option<Agreed>,
+    keys: KeyRing,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,19 +135,22 @@ struct Theirs<'a> {
     /// `None`: a name, or nothing usable to send to.
     ip: IpAddr,
     direction: Direction,
+    /// Keys, if the media is SRTP.
+    crypto: Option<Crypto>,
 }
 
 /// Whether an offer could be met, before anything is opened for it.
-pub fn check(offer: &[u8], codecs: &[Codec], family: IpAddr) -> Result<(), Unacceptable> {
+pub fn check(offer: &[u8], codecs: &[Codec], family: IpAddr, terms: Terms) -> Result<(), Unacceptable> {
     let offer = Sdp::parse(offer)?;
-    let theirs = pick(&offer, codecs, family, family)?;
+    let theirs = pick(&offer, codecs, family, family, terms)?;
     choose(&theirs, codecs, None).map(|_| ())
 }
 
 impl Negotiation {
-    /// Nothing was said yet.
-    pub fn new(local: LocalMedia) -> Self {
+    /// Nothing was said yet. Keys come from `rng`, whose seed nobody may guess.
+    pub fn new(local: LocalMedia, rng: StdRng) -> Self {
         Self {
+            keys: KeyRing::new(local.terms, rng),
             local,
             said: None,
             audio: 0,
@@ -129,7 +162,7 @@ impl Negotiation {
     /// Answers an offer. `from` is where the signalling came from. An offer that can't be met changes nothing (rule R43).
     pub fn answer(&mut self, offer: &[u8], from: IpAddr) -> Result<(String, LegMedia), Unacceptable> {
         let offer = Sdp::parse(offer)?;
-        let theirs = pick(&offer, &self.local.codecs, self.local.rtp.ip(), from)?;
+        let theirs = pick(&offer, &self.local.codecs, self.local.rtp.ip(), from, self.keys.terms())?;
         let sticky = self.agreed.map(|a| a.codec);
         let (number, codec) = choose(&theirs, &self.local.codecs, sticky)?;
         let keys = keys_for(&theirs.formats, codec);
@@ -146,6 +179,7 @@ impl Negotiation {
         media.levels = extmap::read(theirs.line, &offer.attributes);
         extmap::write(&mut line, media.levels);
         self.add_rtcp(&mut line, media.rtcp_mux);
+        media.security = self.keys.answer(theirs.crypto, &mut line);
         let mut lines: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
         lines[theirs.index] = line;
 
@@ -155,8 +189,23 @@ impl Negotiation {
         Ok((self.say(lines), media))
     }
 
-    /// Makes an offer of all that we have: for a call of ours, or when the peer asks for one by an INVITE without a body.
+    /// Makes the offer of a call of ours: where SRTP is allowed it insists on it (rule R72).
+    pub fn dial(&mut self) -> String {
+        self.make_offer(true)
+    }
+
+    /// Makes the offer of a second try, if the first was refused with this status for its protection; `None`: it was not.
+    pub fn fall_back(&mut self, status: u16) -> Option<String> {
+        let offered = self.said.as_ref().filter(|_| self.agreed.is_none())?.media.get(self.audio)?;
+        self.keys.falls_back(status, offered).then(|| self.make_offer(true))
+    }
+
+    /// Makes an offer of all that we have, when the peer asks for one by an INVITE without a body, or for a change.
     pub fn offer(&mut self) -> String {
+        self.make_offer(false)
+    }
+
+    fn make_offer(&mut self, dials: bool) -> String {
         let codecs = self.local.codecs.clone();
         let mut wanted: Vec<Format> = codecs.iter().map(|c| Format::Voice(*c)).collect();
         if self.local.comfort_noise && codecs.iter().any(|c| clock(*c) == 8000) {
@@ -169,10 +218,14 @@ impl Negotiation {
             }
         }
         let formats: Vec<(u8, Format)> = wanted.into_iter().filter_map(|f| self.numbers.of(f).map(|n| (n, f))).collect();
-        let mut line = self.line("RTP/AVP", &formats, Direction::SendRecv, PTIME_MS);
+        let before = self.said.as_ref().filter(|_| self.agreed.is_some());
+        let before = before.and_then(|said| said.media.get(self.audio));
+        let protocol = self.keys.protocol(before.map(|line| line.protocol.as_str()), dials);
+        let mut line = self.line(&protocol, &formats, Direction::SendRecv, PTIME_MS);
         extmap::offer(&mut line);
         line.attributes.push(Attribute::flag("rtcp-mux"));
         line.attributes.push(Attribute::new("rtcp", self.local.rtcp.port()));
+        self.keys.offer(&mut line);
         // Lines never vanish (rule R43): those beside the audio stay refused.
         let mut lines: Vec<MediaLine> = self.said.iter().flat_map(|s| s.media.iter()).map(MediaLine::refused).collect();
         match lines.get_mut(self.audio) {
@@ -191,7 +244,14 @@ impl Negotiation {
             return Err(Unacceptable::Mismatch);
         }
         let ours = known(our_line);
-        let theirs = usable(&answer, self.audio, &self.local.codecs, self.local.rtp.ip(), from)?;
+        let theirs = usable(
+            &answer,
+            self.audio,
+            &self.local.codecs,
+            self.local.rtp.ip(),
+            from,
+            self.keys.terms(),
+        )?;
         let our_number = |format: Format| ours.iter().find(|(_, f)| *f == format).map(|(n, _)| *n);
         // The first codec of the answer is the one that its sender prefers (RFC 3264 section 7). The numbers may differ: each side names
         // those that it wants to receive.
@@ -206,6 +266,7 @@ impl Negotiation {
         media.comfort_noise = codec != Codec::Opus
             && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise)
             && our_number(Format::ComfortNoise).is_some();
+        media.security = self.keys.read_answer(our_line, theirs.line, theirs.crypto)?;
         media.levels = extmap::agreed(extmap::read(theirs.line, &answer.attributes));
         self.agree(codec, &theirs);
         Ok(media)
@@ -249,6 +310,7 @@ impl Negotiation {
             rtp,
             rtcp,
             rtcp_mux,
+            security: Security::Plain,
             signalled_from: from,
             direction,
             on_hold,
@@ -331,7 +393,7 @@ fn ptime(line: &MediaLine) -> u8 {
 }
 
 /// The first audio line that we can use. The error is that of the line that came nearest.
-fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr) -> Result<Theirs<'a>, Unacceptable> {
+fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr, terms: Terms) -> Result<Theirs<'a>, Unacceptable> {
     let audio = offer
         .media
         .iter()
@@ -339,7 +401,7 @@ fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr) -> R
         .filter(|(_, line)| line.kind == "audio" && line.port != 0);
     let mut why = Unacceptable::NoAudio;
     for (index, _) in audio {
-        match usable(offer, index, codecs, family, from) {
+        match usable(offer, index, codecs, family, from, terms) {
             Ok(theirs) => return Ok(theirs),
             Err(flaw) => why = flaw,
         }
@@ -347,16 +409,20 @@ fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr) -> R
     Err(why)
 }
 
-fn usable<'a>(sdp: &'a Sdp, index: usize, codecs: &[Codec], family: IpAddr, from: IpAddr) -> Result<Theirs<'a>, Unacceptable> {
+fn usable<'a>(
+    sdp: &'a Sdp,
+    index: usize,
+    codecs: &[Codec],
+    family: IpAddr,
+    from: IpAddr,
+    terms: Terms,
+) -> Result<Theirs<'a>, Unacceptable> {
     let line = sdp
         .media
         .get(index)
         .filter(|l| l.kind == "audio" && l.port != 0)
         .ok_or(Unacceptable::NoAudio)?;
-    // RTP/AVPF adds feedback that nobody has to send.
-    if !["RTP/AVP", "RTP/AVPF"].iter().any(|p| p.eq_ignore_ascii_case(&line.protocol)) {
-        return Err(Unacceptable::Protocol);
-    }
+    let crypto = sdes::read(line, terms)?;
     let formats = known(line);
     if !formats.iter().any(|(_, f)| codecs.iter().any(|c| *f == Format::Voice(*c))) {
         return Err(Unacceptable::NoCodec);
@@ -382,6 +448,7 @@ fn usable<'a>(sdp: &'a Sdp, index: usize, codecs: &[Codec], family: IpAddr, from
         formats,
         ip,
         direction,
+        crypto,
     })
 }
 

@@ -1,10 +1,15 @@
 use std::net::IpAddr;
 
+use rand::{SeedableRng, rngs::StdRng};
+
 use super::*;
 use crate::model::{
     Direction, LegMedia,
     media::{Codec, Levels},
+    srtp::{Policy, Security},
 };
+
+mod security;
 
 const HERE: &str = "198.51.100.1";
 
@@ -12,14 +17,25 @@ fn from() -> IpAddr {
     "203.0.113.9".parse().unwrap()
 }
 
+const PLAIN: Terms = Terms {
+    policy: Policy::Never,
+    signalling_protected: false,
+};
+
 fn ours(codecs: &[Codec]) -> Negotiation {
-    Negotiation::new(LocalMedia {
+    party(codecs, PLAIN, 1)
+}
+
+fn party(codecs: &[Codec], terms: Terms, seed: u64) -> Negotiation {
+    let local = LocalMedia {
         rtp: format!("{HERE}:20000").parse().unwrap(),
         rtcp: format!("{HERE}:20001").parse().unwrap(),
         session: 7,
         codecs: codecs.to_vec(),
         comfort_noise: true,
-    })
+        terms,
+    };
+    Negotiation::new(local, StdRng::seed_from_u64(seed))
 }
 
 fn all() -> Negotiation {
@@ -66,6 +82,7 @@ fn a_plain_phone_is_answered_with_one_codec() {
         rtp: "192.0.2.1:4000".parse().unwrap(),
         rtcp: "192.0.2.1:4001".parse().unwrap(),
         rtcp_mux: false,
+        security: Security::Plain,
         signalled_from: from(),
         direction: Direction::SendRecv,
         on_hold: false,
@@ -218,7 +235,12 @@ fn r40_what_cannot_be_met_is_a_488_with_a_warning() {
         assert_eq!(found.status(), 488);
         assert!(found.warning("host.example").starts_with(&format!("{code} host.example \"")));
         assert_eq!(
-            check(&offer(lines), &[Codec::Opus, Codec::Pcma, Codec::Pcmu], HERE.parse().unwrap()),
+            check(
+                &offer(lines),
+                &[Codec::Opus, Codec::Pcma, Codec::Pcmu],
+                HERE.parse().unwrap(),
+                PLAIN
+            ),
             Err(why)
         );
     }
@@ -314,13 +336,15 @@ fn ipv6_and_names() {
     let mut n = ours(&[Codec::Pcmu]);
     let (_, media) = answered(&mut n, "m=audio 4000 RTP/AVP 0\r\nc=IN IP4 phone.example\r\n");
     assert_eq!(media.rtp, "203.0.113.9:4000".parse().unwrap(), "a name can't be looked up here");
-    let mut six = Negotiation::new(LocalMedia {
+    let local = LocalMedia {
         rtp: "[2001:db8::1]:20000".parse().unwrap(),
         rtcp: "[2001:db8::1]:20003".parse().unwrap(),
         session: 7,
         codecs: vec![Codec::Pcmu],
         comfort_noise: false,
-    });
+        terms: Terms::default(),
+    };
+    let mut six = Negotiation::new(local, StdRng::seed_from_u64(1));
     let (text, media) = answered(&mut six, "m=audio 65535 RTP/AVP 0 13\r\nc=IN IP6 2001:db8::2\r\n");
     assert!(
         text.contains("c=IN IP6 2001:db8::1\r\n") && text.contains("a=rtcp:20003\r\n") && !text.contains("CN/"),

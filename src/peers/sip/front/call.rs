@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use rand::Rng;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 
 use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
 use crate::sip::msg::{Host, Request};
-use crate::sip::sdp::{self, LocalMedia, Negotiation, Unacceptable};
+use crate::sip::sdp::{self, LocalMedia, Negotiation, Terms, Unacceptable};
 
 use super::record::CallRecord;
 use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
@@ -94,22 +95,28 @@ impl SipFront {
         let leg = LegId(self.next_leg);
         let correlation = Correlation(self.rng.random());
         let peer = flow.remote.ip();
+        let terms = Terms {
+            policy: self.settings.media.srtp,
+            signalling_protected: flow.is_protected(),
+        };
         // What can't be met must not cost a port.
         if let Some(offer) = &offer {
-            sdp::check(&offer.bytes, &self.settings.media.codecs, peer).map_err(|why| self.unacceptable(why))?;
+            sdp::check(&offer.bytes, &self.settings.media.codecs, peer, terms).map_err(|why| self.unacceptable(why))?;
         }
         let open = plane.open(leg, correlation, peer).map_err(|_| {
             self.counters.no_ports += 1;
             Rejection::new(503).retry_after(self.settings.retry_after)
         })?;
         self.next_leg += 1;
-        let mut negotiation = Negotiation::new(LocalMedia {
+        let local = LocalMedia {
             rtp: open.rtp,
             rtcp: open.rtcp,
             session: self.rng.random_range(1..=i64::MAX as u64),
             codecs: self.settings.media.codecs.clone(),
             comfort_noise: self.settings.media.comfort_noise,
-        });
+            terms,
+        };
+        let mut negotiation = Negotiation::new(local, StdRng::from_rng(&mut self.rng));
         let (description, media) = match describe(&mut negotiation, offer.as_ref(), peer) {
             Ok(done) => done,
             Err(why) => {

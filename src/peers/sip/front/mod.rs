@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::model::media::Codec;
+use crate::model::srtp::Policy;
 use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
 use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
@@ -53,6 +54,8 @@ pub struct MediaSettings {
     pub codecs: Vec<Codec>,
     /// Comfort noise may be negotiated (rule R62).
     pub comfort_noise: bool,
+    /// Whether it has to be protected (rule R72).
+    pub srtp: Policy,
 }
 
 /// Whether a room can be dialled.
@@ -108,9 +111,9 @@ pub struct SipFront {
 }
 
 impl SipFront {
-    /// Puts the front beside an endpoint.
-    pub fn new(settings: FrontSettings, endpoint: Endpoint, accounts: Arc<dyn Directory>, seed: u64, now: Now) -> Self {
-        let mut rng = StdRng::seed_from_u64(seed);
+    /// Puts the front beside an endpoint. Media keys follow from `seed`, which therefore nobody may guess.
+    pub fn new(settings: FrontSettings, endpoint: Endpoint, accounts: Arc<dyn Directory>, seed: [u8; 32], now: Now) -> Self {
+        let mut rng = StdRng::from_seed(seed);
         let authenticator = Authenticator::new(&settings.realm, rng.random(), now.at).offering(settings.digest.clone());
         Self {
             settings,
