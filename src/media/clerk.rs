@@ -9,6 +9,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::{
     leg::Leg,
+    load::Service,
     order::{RoomKey, Task},
     ports::Slot,
 };
@@ -52,6 +53,18 @@ impl Clerk {
                 }
             }
             Task::Closed(leg) => self.close(leg),
+            Task::Served { worker, step: 0, .. } => tracing::info!(worker, "the media thread has room again and serves all"),
+            Task::Served { worker, step, service } => {
+                let Service { complexity, voices, opens } = service;
+                tracing::warn!(
+                    worker,
+                    step,
+                    complexity,
+                    voices,
+                    opens,
+                    "the media thread is busy and gives up something"
+                );
+            }
             Task::Ended(room) => drop(room),
             Task::Drop(audio) => drop(audio),
         }

@@ -1,6 +1,9 @@
 //! What goes wrong in the media threads, in numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    time::Duration,
+};
 
 /// Shared by the threads; each only adds.
 #[derive(Debug, Default)]
@@ -31,6 +34,45 @@ pub struct PlaneStats {
     pub rejected: u64,
     /// Rooms lost to a panic.
     pub panics: u64,
+    /// Rooms that moved to a thread with less to do.
+    pub moved_rooms: u64,
+}
+
+/// One media thread's state, as it publishes it.
+#[derive(Debug, Default)]
+pub(super) struct Gauge {
+    /// Busy share over the last second, in thousandths.
+    pub(super) busy: AtomicU32,
+    /// Steps given up: see `load`.
+    pub(super) step: AtomicU32,
+    /// The last step: it takes no new legs.
+    pub(super) full: AtomicBool,
+}
+
+/// What one room took of its thread's time over the last second, as it publishes it.
+#[derive(Debug, Default)]
+pub(super) struct Cost(AtomicU32);
+
+impl Cost {
+    pub(super) fn publish(&self, busy: Duration) {
+        self.0.store((busy.as_micros() / 1000) as u32, Ordering::Relaxed);
+    }
+
+    /// In thousandths of the thread's time.
+    pub(super) fn thousandths(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One media thread's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadStats {
+    /// Busy share over the last second, in thousandths.
+    pub busy: u32,
+    /// Steps of service given up for lack of time: first the effort of encoders, then voices in a mix, at last new legs.
+    pub shed: u32,
+    /// Legs that it has.
+    pub legs: usize,
 }
 
 pub(super) fn add(counter: &AtomicU64, count: u64) {
@@ -50,6 +92,7 @@ impl Counters {
             lost_digits: read(&self.lost_digits),
             rejected: read(&self.rejected),
             panics: read(&self.panics),
+            moved_rooms: 0,
         }
     }
 }

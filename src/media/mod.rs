@@ -9,6 +9,7 @@ mod clerk;
 mod counters;
 mod hook;
 mod leg;
+mod load;
 mod order;
 mod pace;
 mod pending;
@@ -25,6 +26,6 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use counters::PlaneStats;
+pub use counters::{PlaneStats, ThreadStats};
 pub use plane::{Plane, PlaneConfig};
 pub use ports::{Capacity, Interface, capacity, raise_open_file_limit};

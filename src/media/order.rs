@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use mixer::LegAudio;
 use tokio::sync::oneshot;
 
-use super::{leg::Leg, room::Room, sys::Wake};
+use super::{leg::Leg, load::Service, room::Room, sys::Wake};
 use crate::model::{LegId, LegMedia, LegStats};
 
 /// A room's mixer, from its first leg to its last. Unique in the process, never reused.
@@ -38,6 +38,9 @@ pub(super) enum Order {
     Stop,
     #[cfg(test)]
     Panic(RoomKey),
+    /// As many steps of service are to be given up.
+    #[cfg(test)]
+    Shed(usize),
 }
 
 /// About one leg.
@@ -64,6 +67,8 @@ pub(super) enum Task {
     Closed(Box<Leg>),
     /// An empty room.
     Ended(Box<Room>),
+    /// A thread serves its rooms in another way from now on.
+    Served { worker: usize, step: usize, service: Service },
     /// Audio that nobody needs.
     Drop(Box<LegAudio>),
 }

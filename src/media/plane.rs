@@ -3,9 +3,8 @@
 use std::{
     collections::BTreeMap,
     io,
-    net::IpAddr,
     ops::RangeInclusive,
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -16,7 +15,7 @@ use tokio::sync::{mpsc::Sender, oneshot};
 
 use super::{
     clerk::{Clerk, Gone},
-    counters::{Counters, PlaneStats},
+    counters::{Cost, Counters, Gauge, PlaneStats, ThreadStats},
     hook::{self, PREFIX},
     leg::{Leg, NewLeg, Sockets},
     order::{LegOrder, Line, Order, RoomKey, Spot},
@@ -26,10 +25,12 @@ use super::{
     sys::{Epoll, Ticker, Wake},
     worker::{Setup, Worker},
 };
+mod balance;
+
 use crate::{
     model::{
-        Correlation, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
-        media::{MediaPlane, NoPorts, OpenLeg},
+        LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
+        media::{MediaPlane, OpenLeg, Opening, Unopened},
     },
     rtp::{self, rtcp::NtpClock},
 };
@@ -76,6 +77,10 @@ pub struct Plane {
     rooms: BTreeMap<RoomName, KnownRoom>,
     silence_limit: Duration,
     next_room: u64,
+    /// Calls of `balance` until the threads' figures can be believed again.
+    settling: u32,
+    /// Rooms that moved to another thread so far.
+    moves: u64,
     gone: mpsc::Receiver<Gone>,
     counters: Arc<Counters>,
 }
@@ -85,6 +90,7 @@ pub struct Plane {
 struct Crew {
     line: Line,
     thread: Option<JoinHandle<()>>,
+    gauge: Arc<Gauge>,
     legs: usize,
 }
 
@@ -100,7 +106,10 @@ struct Known {
 struct KnownRoom {
     key: RoomKey,
     worker: usize,
+    /// Of its mixing rate.
+    cap: Rate,
     legs: usize,
+    cost: Arc<Cost>,
 }
 
 impl Plane {
@@ -125,6 +134,7 @@ impl Plane {
             .spawn(move || clerk.run(&tasks))?;
         let mut workers = Vec::new();
         for (own, (orders, wake)) in receivers.into_iter().zip(wakes).enumerate() {
+            let gauge = Arc::new(Gauge::default());
             let setup = Setup {
                 own,
                 lines: lines.clone(),
@@ -135,6 +145,7 @@ impl Plane {
                 tasks: task_sender.clone(),
                 reports: reports.clone(),
                 counters: Arc::clone(&counters),
+                gauge: Arc::clone(&gauge),
                 clock,
                 rng: StdRng::from_rng(&mut rng),
                 vestibule: Room::vestibule().map_err(io::Error::other)?,
@@ -147,6 +158,7 @@ impl Plane {
             workers.push(Crew {
                 line: lines[own].clone(),
                 thread: Some(thread),
+                gauge,
                 legs: 0,
             });
         }
@@ -159,6 +171,8 @@ impl Plane {
             rooms: BTreeMap::new(),
             silence_limit: config.silence_limit,
             next_room: 0,
+            settling: 0,
+            moves: 0,
             gone,
             counters,
         })
@@ -166,7 +180,10 @@ impl Plane {
 
     /// What went wrong so far, in numbers.
     pub fn stats(&self) -> PlaneStats {
-        self.counters.snapshot()
+        PlaneStats {
+            moved_rooms: self.moves,
+            ..self.counters.snapshot()
+        }
     }
 
     /// Asks for a leg's numbers so far; the answer comes between two ticks, or not at all if the leg is gone.
@@ -176,6 +193,16 @@ impl Plane {
             self.workers[known.spot.worker].line.send(Order::Leg(leg, LegOrder::Measure(tell)));
         }
         told
+    }
+
+    /// How each thread is doing.
+    pub fn threads(&self) -> Vec<ThreadStats> {
+        let stats = |crew: &Crew| ThreadStats {
+            busy: crew.gauge.busy.load(Ordering::Relaxed),
+            shed: crew.gauge.step.load(Ordering::Relaxed),
+            legs: crew.legs,
+        };
+        self.workers.iter().map(stats).collect()
     }
 
     /// Notes which ports are free again and what failed.
@@ -199,21 +226,21 @@ impl Plane {
     fn forget(&mut self, leg: LegId) {
         if let Some(known) = self.legs.remove(&leg) {
             self.workers[known.spot.worker].legs -= 1;
-            self.leave(&known);
+            self.leave(known.room, known.spot.room);
         }
     }
 
     /// Counts one leg less in the room that a leg was in, and ends the room after its last.
-    fn leave(&mut self, known: &Known) {
-        let Some(name) = &known.room else { return };
+    fn leave(&mut self, name: Option<RoomName>, key: Option<RoomKey>) {
+        let Some(name) = name else { return };
         // The room of this name may be another one, after a failure.
-        let Some(room) = self.rooms.get_mut(name).filter(|room| Some(room.key) == known.spot.room) else {
+        let Some(room) = self.rooms.get_mut(&name).filter(|room| Some(room.key) == key) else {
             return;
         };
         room.legs -= 1;
         if room.legs == 0 {
             self.workers[room.worker].line.send(Order::End(room.key));
-            self.rooms.remove(name);
+            self.rooms.remove(&name);
         }
     }
 
@@ -239,7 +266,7 @@ impl Plane {
 
     fn place(&mut self, leg: LegId, seat: Option<Seat>) {
         let Some(known) = self.legs.get(&leg) else { return };
-        let (from, settings, room) = (known.spot, known.settings, seat.as_ref().map(|seat| seat.room.clone()));
+        let (from, room) = (known.spot, seat.as_ref().map(|seat| seat.room.clone()));
         if known.room == room {
             return;
         }
@@ -250,19 +277,12 @@ impl Plane {
                 None => return,
             },
         };
-        if spot.worker != from.worker {
-            self.workers[spot.worker].legs += 1;
-            self.workers[from.worker].legs -= 1;
-            // Before the leg can be handed over, and before any later order to it.
-            self.workers[spot.worker].line.send(Order::Leg(leg, LegOrder::Expect));
-        }
-        self.workers[from.worker].line.send(Order::Leg(leg, LegOrder::Place(spot)));
-        if let Some(before) = self.legs.insert(leg, Known { spot, room, settings }) {
-            self.leave(&before);
-        }
+        self.seat(leg, spot);
+        let before = self.legs.get_mut(&leg).and_then(|known| std::mem::replace(&mut known.room, room));
+        self.leave(before, from.room);
     }
 
-    /// Counts one leg more in a room; the first one starts the room on the thread with the fewest legs.
+    /// Counts one leg more in a room; the first one starts the room on the idlest thread.
     fn enter(&mut self, seat: Seat) -> Option<Spot> {
         if let Some(room) = self.rooms.get_mut(&seat.room) {
             room.legs += 1;
@@ -271,29 +291,42 @@ impl Plane {
                 room: Some(room.key),
             });
         }
+        let worker = self.idlest();
         let cap = Rate::from_hz(seat.rate).unwrap_or(Rate::Full);
-        let (key, worker) = (RoomKey(self.next_room), self.idlest());
-        let room = match Room::new(key, seat.room.clone(), cap) {
-            Ok(room) => room,
-            Err(error) => {
-                tracing::error!(room = %seat.room, %error, "the room can't be mixed");
-                return None;
-            }
+        let (key, cost) = self.start_room(&seat.room, worker, cap)?;
+        let room = KnownRoom {
+            key,
+            worker,
+            cap,
+            legs: 1,
+            cost,
         };
-        self.next_room += 1;
-        self.workers[worker].line.send(Order::Start(Box::new(room)));
-        self.rooms.insert(seat.room, KnownRoom { key, worker, legs: 1 });
+        self.rooms.insert(seat.room, room);
         Some(Spot { worker, room: Some(key) })
     }
 
-    fn idlest(&self) -> usize {
-        (0..self.workers.len()).min_by_key(|&i| self.workers[i].legs).unwrap_or(0)
+    /// Has a leg sit somewhere else.
+    fn seat(&mut self, leg: LegId, spot: Spot) {
+        let Some(known) = self.legs.get_mut(&leg) else { return };
+        let from = std::mem::replace(&mut known.spot, spot);
+        if spot.worker != from.worker {
+            self.workers[spot.worker].legs += 1;
+            self.workers[from.worker].legs -= 1;
+            // Before the leg can be handed over, and before any later order to it.
+            self.workers[spot.worker].line.send(Order::Leg(leg, LegOrder::Expect));
+        }
+        self.workers[from.worker].line.send(Order::Leg(leg, LegOrder::Place(spot)));
     }
 
     #[cfg(test)]
     pub(super) fn panic_in(&self, name: &RoomName) {
         let room = &self.rooms[name];
         self.workers[room.worker].line.send(Order::Panic(room.key));
+    }
+
+    #[cfg(test)]
+    pub(super) fn shed(&self, step: usize) {
+        self.workers.iter().for_each(|crew| crew.line.send(Order::Shed(step)));
     }
 
     #[cfg(test)]
@@ -318,11 +351,16 @@ fn settings(media: &LegMedia) -> LegSettings {
 }
 
 impl MediaPlane for Plane {
-    fn open(&mut self, leg: LegId, correlation: Correlation, peer: IpAddr) -> Result<OpenLeg, NoPorts> {
+    fn open(&mut self, opening: &Opening) -> Result<OpenLeg, Unopened> {
         self.settle();
-        let pair = self.ports.open(peer, &mut self.rng)?;
+        // Where it will sit, so that it needn't move.
+        let worker = self.rooms.get(&opening.room).map_or_else(|| self.idlest(), |room| room.worker);
+        if !self.workers[worker].opens() {
+            return Err(Unopened::Overloaded);
+        }
+        let Opening { leg, correlation, .. } = *opening;
+        let pair = self.ports.open(opening.peer, &mut self.rng)?;
         let (ssrc, sequence, offset) = (self.rng.random(), self.rng.random(), self.rng.random());
-        let worker = self.idlest();
         let spot = Spot { worker, room: None };
         let new = NewLeg {
             id: leg,

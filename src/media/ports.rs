@@ -10,7 +10,7 @@ use rand::{Rng, rngs::StdRng};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::sys;
-use crate::model::media::NoPorts;
+use crate::model::media::Unopened;
 
 /// Expedited forwarding (RFC 3246), as the traffic class octet.
 const DSCP_EF: u32 = 46 << 2;
@@ -67,18 +67,18 @@ impl Ports {
     }
 
     /// Binds a free pair on the interface that leads to `peer`.
-    pub(super) fn open(&mut self, peer: IpAddr, rng: &mut StdRng) -> Result<Pair, NoPorts> {
+    pub(super) fn open(&mut self, peer: IpAddr, rng: &mut StdRng) -> Result<Pair, Unopened> {
         let peer = peer.to_canonical();
-        let interface = self.interface(peer).ok_or(NoPorts)?;
+        let interface = self.interface(peer).ok_or(Unopened::NoPorts)?;
         let Interface { listen, advertise } = self.interfaces[interface];
         let advertise = match advertise {
             Some(address) => address,
-            None if listen.is_unspecified() => source_towards(peer).ok_or(NoPorts)?,
+            None if listen.is_unspecified() => source_towards(peer).ok_or(Unopened::NoPorts)?,
             None => listen,
         };
         let count = self.taken[interface].len();
         if count == 0 {
-            return Err(NoPorts);
+            return Err(Unopened::NoPorts);
         }
         let start = rng.random_range(0..count);
         let free = (0..count).map(|i| (start + i) % count).filter(|&pair| !self.taken[interface][pair]);
@@ -88,7 +88,7 @@ impl Ports {
             let rtcp = bind(SocketAddr::new(listen, port + 1)).ok()?;
             Some((pair, port, rtp, rtcp))
         });
-        let (pair, port, rtp, rtcp) = bound.ok_or(NoPorts)?;
+        let (pair, port, rtp, rtcp) = bound.ok_or(Unopened::NoPorts)?;
         self.taken[interface][pair] = true;
         Ok(Pair {
             rtp,

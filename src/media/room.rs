@@ -1,10 +1,13 @@
 //! One room on its media thread: its mixer, and what its ticks tell.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mixer::{CodecFailed, Command, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused};
 
-use super::{batch::Outbox, leg::Leg, order::RoomKey, pace::PHASES, slab::Slab};
+use super::{batch::Outbox, counters::Cost, leg::Leg, load::Service, order::RoomKey, pace::PHASES, slab::Slab};
 use crate::model::RoomName;
 
 /// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
@@ -25,6 +28,10 @@ pub(super) struct Room {
     /// To end once nobody sits here.
     pub(super) ending: bool,
     phase: u64,
+    /// Ticks of the present second, and what they took.
+    ticks: u32,
+    spent: Duration,
+    cost: Arc<Cost>,
     /// When the last tick was due.
     pub(super) ticked: Instant,
     mixer: Mixer,
@@ -34,21 +41,24 @@ pub(super) struct Room {
 
 impl Room {
     /// A room in which everybody hears everybody else, mixed at no higher rate than that.
-    pub(super) fn new(key: RoomKey, name: RoomName, cap: Rate) -> Result<Self, CodecFailed> {
-        Ok(Self::with(Some((key, name)), key.0 % PHASES, Mixer::new(cap, ROOM_LEGS)?))
+    pub(super) fn new(key: RoomKey, name: RoomName, cap: Rate, cost: Arc<Cost>) -> Result<Self, CodecFailed> {
+        Ok(Self::with(Some((key, name)), Mixer::new(cap, ROOM_LEGS)?, cost))
     }
 
     /// A room in which everybody gets silence (rule R60).
     pub(super) fn vestibule() -> Result<Self, CodecFailed> {
-        Ok(Self::with(None, 0, Mixer::vestibule(VESTIBULE_LEGS)?))
+        Ok(Self::with(None, Mixer::vestibule(VESTIBULE_LEGS)?, Arc::default()))
     }
 
-    fn with(name: Option<(RoomKey, RoomName)>, phase: u64, mixer: Mixer) -> Self {
+    fn with(name: Option<(RoomKey, RoomName)>, mixer: Mixer, cost: Arc<Cost>) -> Self {
         Self {
             name,
             closing: Vec::new(),
             ending: false,
-            phase,
+            phase: 0,
+            ticks: 0,
+            spent: Duration::ZERO,
+            cost,
             ticked: Instant::now(),
             mixer,
             #[cfg(test)]
@@ -58,6 +68,26 @@ impl Room {
 
     pub(super) fn key(&self) -> Option<RoomKey> {
         self.name.as_ref().map(|(key, _)| *key)
+    }
+
+    /// Serves its legs as the load of its thread allows.
+    pub(super) fn serve(&mut self, service: Service) {
+        let _ = service;
+    }
+
+    /// Takes a place among its thread's rooms: neighbours tick one after the other (rule R68).
+    pub(super) fn take_turn(&mut self, place: usize) {
+        self.phase = place as u64 % PHASES;
+    }
+
+    /// Notes what a tick took, and tells it once a second.
+    pub(super) fn spend(&mut self, time: Duration) {
+        self.spent += time;
+        self.ticks += 1;
+        if self.ticks == 1000 / mixer::TICK_MS {
+            self.cost.publish(std::mem::take(&mut self.spent));
+            self.ticks = 0;
+        }
     }
 
     pub(super) fn is_due(&self, slot: u64) -> bool {

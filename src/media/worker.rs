@@ -7,8 +7,8 @@ use std::{
     collections::BTreeMap,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc},
-    time::Instant,
+    sync::{Arc, atomic::Ordering, mpsc},
+    time::{Duration, Instant},
 };
 
 use rand::{Rng, rngs::StdRng};
@@ -16,7 +16,8 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use super::{
     batch::{Inbox, Outbox},
-    counters::{Counters, add},
+    counters::{Counters, Gauge, add},
+    load::Load,
     order::{Line, Order, Task},
     pace::{PHASES, Pace},
     room::Room,
@@ -55,6 +56,7 @@ pub(super) struct Setup {
     pub(super) tasks: mpsc::Sender<Task>,
     pub(super) reports: Sender<MediaReport>,
     pub(super) counters: Arc<Counters>,
+    pub(super) gauge: Arc<Gauge>,
     pub(super) clock: NtpClock,
     pub(super) rng: StdRng,
     pub(super) vestibule: Room,
@@ -70,6 +72,8 @@ pub(super) struct Worker {
     tasks: mpsc::Sender<Task>,
     reports: Sender<MediaReport>,
     counters: Arc<Counters>,
+    gauge: Arc<Gauge>,
+    load: Load,
     clock: NtpClock,
     rng: StdRng,
     epoll: Epoll,
@@ -95,6 +99,8 @@ impl Worker {
             tasks: setup.tasks,
             reports: setup.reports,
             counters: setup.counters,
+            gauge: setup.gauge,
+            load: Load::default(),
             clock: setup.clock,
             rng: setup.rng,
             epoll: setup.epoll,
@@ -110,6 +116,7 @@ impl Worker {
 
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
+        let mut turned = Instant::now();
         loop {
             // An interrupted wait is one in which nothing was ready.
             let ready = self.epoll.wait().unwrap_or(0);
@@ -131,7 +138,30 @@ impl Worker {
                 }
             }
             self.tell();
+            let before = std::mem::replace(&mut turned, Instant::now());
+            self.mind_load(turned - before, turned - now);
         }
+    }
+
+    /// Takes how long a turn was and how much of it was work; gives up or takes back a step of service if that is due.
+    fn mind_load(&mut self, elapsed: Duration, busy: Duration) {
+        if self.load.handle(elapsed, busy) {
+            self.serve();
+        }
+        self.gauge.busy.store(self.load.busy(), Ordering::Relaxed);
+    }
+
+    /// Serves as the load allows from now on, and tells so.
+    pub(super) fn serve(&mut self) {
+        let service = self.load.service();
+        self.rooms.iter_mut().flatten().for_each(|room| room.serve(service));
+        self.gauge.step.store(self.load.step() as u32, Ordering::Relaxed);
+        self.gauge.full.store(!service.opens, Ordering::Relaxed);
+        let _ = self.tasks.send(Task::Served {
+            worker: self.own,
+            step: self.load.step(),
+            service,
+        });
     }
 
     /// Reads one socket, up to its budget.
@@ -194,6 +224,7 @@ impl Worker {
         let Self { rooms, legs, outbox, .. } = self;
         let Some(room) = rooms[index].as_mut() else { return };
         room.ticked = due;
+        let begun = Instant::now();
         let ticked = catch_unwind(AssertUnwindSafe(|| room.tick(now, index, legs, outbox)));
         if ticked.is_err() {
             self.outbox.clear();
@@ -201,6 +232,7 @@ impl Worker {
             return;
         }
         outbox.flush();
+        room.spend(begun.elapsed());
         // The tick was the first without these: now they may go.
         while let Some(leg) = self.rooms[index].as_mut().and_then(|room| room.closing.pop()) {
             self.retire(leg);

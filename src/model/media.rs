@@ -143,15 +143,34 @@ pub struct OpenLeg {
     pub ssrc: u32,
 }
 
-/// No port is free in the configured range, or no file descriptor.
+/// Why no leg can be opened now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("no media port is free")]
-pub struct NoPorts;
+pub enum Unopened {
+    /// No port is free in the configured range, or no file descriptor.
+    #[error("no media port is free")]
+    NoPorts,
+    /// The media threads have no time for another leg.
+    #[error("the media threads are busy")]
+    Overloaded,
+}
+
+/// What a leg is opened for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// Its number, never used before.
+    pub leg: LegId,
+    /// Follows the person through all logs.
+    pub correlation: Correlation,
+    /// Where the peer is, which tells address family and interface.
+    pub peer: IpAddr,
+    /// The room that it will enter if it is let in.
+    pub room: RoomName,
+}
 
 /// Opens and drives legs. The real one is `media::Plane`; simulations have their own.
 pub trait MediaPlane: std::fmt::Debug {
-    /// Opens sockets for a leg, at once, without waiting; `peer` tells which address family and interface to use.
-    fn open(&mut self, leg: LegId, correlation: Correlation, peer: IpAddr) -> Result<OpenLeg, NoPorts>;
+    /// Opens sockets for a leg, at once, without waiting.
+    fn open(&mut self, opening: &Opening) -> Result<OpenLeg, Unopened>;
     /// Passes an order on; never waits.
     fn order(&mut self, order: MediaOrder);
 }

@@ -1,12 +1,12 @@
 //! What stands in for the outside of the simulated server: media threads, accounts, the directory of rooms, a room's outlets.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use cusax::hub::{Cell, Outlets};
 use cusax::model::{
-    Account, Aor, AudioAccess, BareJid, Correlation, Directory, LegId, MediaOrder, MediaPlane, MediaReport, RoomName, StoreOp,
-    media::{NoPorts, OpenLeg},
+    Account, Aor, AudioAccess, BareJid, Directory, LegId, MediaOrder, MediaPlane, MediaReport, RoomName, StoreOp,
+    media::{OpenLeg, Opening, Unopened},
 };
 use cusax::peers::muc::{RoomIndex, RoomSummary};
 use cusax::peers::sip::{FromRoom, RoomLookup};
@@ -20,6 +20,8 @@ use super::world::{CONF, SERVER};
 #[derive(Debug, Default)]
 pub(crate) struct FakePlane {
     pub(super) next_port: u16,
+    /// Takes no new legs.
+    pub(crate) overloaded: bool,
     pub(crate) legs: BTreeMap<LegId, FakeLeg>,
     pub(crate) log: Vec<MediaOrder>,
     pub(super) reports: VecDeque<MediaReport>,
@@ -35,10 +37,13 @@ pub(crate) struct FakeLeg {
 }
 
 impl MediaPlane for FakePlane {
-    fn open(&mut self, leg: LegId, _: Correlation, _: IpAddr) -> Result<OpenLeg, NoPorts> {
+    fn open(&mut self, opening: &Opening) -> Result<OpenLeg, Unopened> {
+        if self.overloaded {
+            return Err(Unopened::Overloaded);
+        }
         let port = 20_000 + self.next_port;
         self.next_port += 2;
-        self.legs.insert(leg, FakeLeg::default());
+        self.legs.insert(opening.leg, FakeLeg::default());
         let at = |port| SocketAddr::new(SERVER.ip(), port);
         Ok(OpenLeg {
             rtp: at(port),

@@ -29,6 +29,27 @@ fn m1_the_answer_says_that_it_is_a_conference() {
 }
 
 #[test]
+fn a_server_without_time_says_when_to_call_again_and_nobody_notices() {
+    let mut w = two_doors(1);
+    w.phone("late");
+    w.plane.overloaded = true;
+    w.dial("late", "blue");
+    w.run_until("an answer came", |w| {
+        w.at("late").received.iter().any(|m| m.starts_with("SIP/2.0 503"))
+    });
+    let refusal = w
+        .at("late")
+        .received
+        .iter()
+        .find(|m| m.starts_with("SIP/2.0 503"))
+        .expect("just seen");
+    assert!(refusal.contains("\r\nRetry-After: "), "{refusal}");
+    assert_eq!(w.calls(), 1, "the call that was there goes on");
+    w.plane.overloaded = false;
+    w.join_by_phone("late", "blue");
+}
+
+#[test]
 fn m3_the_conference_names_its_chat() {
     let mut w = two_doors(2);
     w.subscribe("guest", "blue", 3600);

@@ -33,6 +33,7 @@ pub(super) fn read(
         ("calls.bad_credentials", front.bad_credentials),
         ("calls.not_acceptable", front.not_acceptable),
         ("calls.no_ports", front.no_ports),
+        ("calls.overloaded", front.overloaded),
         ("calls.open", front.open),
         ("calls.unacknowledged", front.unacknowledged),
         ("sip.requests", sip.requests),
@@ -63,10 +64,20 @@ pub(super) fn read(
         ("media.lost_digits", plane.lost_digits),
         ("media.rejected", plane.rejected),
         ("media.panics", plane.panics),
+        ("media.moved_rooms", plane.moved_rooms),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
     .collect();
+    for (n, thread) in media.threads().into_iter().enumerate() {
+        for (name, value) in [
+            ("busy_permille", thread.busy.into()),
+            ("shed_steps", thread.shed.into()),
+            ("legs", thread.legs as u64),
+        ] {
+            all.insert(format!("media.thread{n}.{name}"), value);
+        }
+    }
     for (domain, counts) in domains.iter().filter_map(|d| Some((d, chat.counts(d)?))) {
         for (name, value) in [
             ("received", counts.received),

@@ -150,6 +150,7 @@ impl Server {
                 close,
             })),
             tokio::spawn(chat_task.run(chat)),
+            tokio::spawn(plane.clone().balance()),
         ];
 
         let domains = [config.xmpp.rooms.to_string(), config.xmpp.phones.to_string()];

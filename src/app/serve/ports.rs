@@ -1,7 +1,7 @@
 //! How rooms and doors, which know no socket, reach the sockets, the media threads and the database. None of these waits.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use minidom::Element;
 use tokio::sync::{mpsc, oneshot};
@@ -11,9 +11,9 @@ use crate::hub::{ChatInput, ChatOut, SharedPlane, SipOut, StoreOut};
 use crate::io::sip::SipTransport;
 use crate::io::store::Store;
 use crate::io::xmpp::{Outgoing, XmppInbound};
-use crate::media::{Plane, PlaneConfig, PlaneStats};
-use crate::model::media::{NoPorts, OpenLeg};
-use crate::model::{Correlation, LegId, LegStats, MediaOrder, MediaPlane, MediaReport, StoreOp};
+use crate::media::{Plane, PlaneConfig, PlaneStats, ThreadStats};
+use crate::model::media::{OpenLeg, Opening, Unopened};
+use crate::model::{LegId, LegStats, MediaOrder, MediaPlane, MediaReport, StoreOp};
 use crate::sip::endpoint::Transmit;
 
 /// Chat stanzas to the connections; a stanza for a room that is gone back to the service.
@@ -70,6 +70,9 @@ impl SipOut for ToSockets {
     }
 }
 
+/// The threads' figures are of one second.
+const BALANCE_EVERY: Duration = Duration::from_secs(1);
+
 /// One media plane for the rooms and the SIP task: each holds it for one order at a time, and never while waiting.
 #[derive(Debug, Clone)]
 pub(super) struct SharedMedia(Arc<Mutex<Plane>>);
@@ -84,6 +87,20 @@ impl SharedMedia {
         self.plane().stats()
     }
 
+    /// Moves rooms between threads as their load asks for, once a second, for as long as the server runs.
+    pub(super) async fn balance(self) {
+        let mut every = tokio::time::interval(BALANCE_EVERY);
+        loop {
+            every.tick().await;
+            self.plane().balance();
+        }
+    }
+
+    /// How each media thread is doing.
+    pub(super) fn threads(&self) -> Vec<ThreadStats> {
+        self.plane().threads()
+    }
+
     /// Asks for a leg's numbers so far.
     pub(super) fn measure(&self, leg: LegId) -> oneshot::Receiver<LegStats> {
         self.plane().measure(leg)
@@ -96,8 +113,8 @@ impl SharedMedia {
 }
 
 impl MediaPlane for SharedMedia {
-    fn open(&mut self, leg: LegId, correlation: Correlation, peer: IpAddr) -> Result<OpenLeg, NoPorts> {
-        self.plane().open(leg, correlation, peer)
+    fn open(&mut self, opening: &Opening) -> Result<OpenLeg, Unopened> {
+        self.plane().open(opening)
     }
 
     fn order(&mut self, order: MediaOrder) {

@@ -41,6 +41,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
         tasks,
         reports,
         counters: Arc::new(Counters::default()),
+        gauge: Arc::default(),
         clock: NtpClock::new(Instant::now(), Duration::ZERO),
         rng: StdRng::seed_from_u64(1),
         vestibule: Room::vestibule().expect("a vestibule"),
@@ -51,7 +52,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
         room: Some(RoomKey(1)),
     };
     line.send(Order::Start(Box::new(
-        Room::new(RoomKey(1), name("blue"), Rate::Wide).expect("a room"),
+        Room::new(RoomKey(1), name("blue"), Rate::Wide, Arc::default()).expect("a room"),
     )));
     let interface = Interface {
         listen: Ipv4Addr::LOCALHOST.into(),

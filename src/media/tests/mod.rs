@@ -7,11 +7,11 @@ use std::{
 
 use tokio::sync::mpsc::{Receiver, channel, error::TryRecvError};
 
-use super::{Interface, Plane, PlaneConfig};
+use super::{Interface, Plane, PlaneConfig, ThreadStats};
 use crate::{
     model::{
         Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
-        media::{Codec, Levels, MediaPlane, OpenLeg},
+        media::{Codec, Levels, MediaPlane, OpenLeg, Opening},
         srtp::Security,
     },
     rtp::{
@@ -23,6 +23,7 @@ use crate::{
 
 mod hot;
 mod quality;
+mod threads;
 mod voice;
 mod wire;
 
@@ -62,7 +63,13 @@ impl World {
     fn open_towards(&mut self, peer: IpAddr) -> (LegId, OpenLeg) {
         self.legs += 1;
         let leg = LegId(self.legs);
-        (leg, self.plane.open(leg, Correlation(self.legs), peer).expect("a pair of ports"))
+        let opening = Opening {
+            leg,
+            correlation: Correlation(self.legs),
+            peer,
+            room: name("any"),
+        };
+        (leg, self.plane.open(&opening).expect("a pair of ports"))
     }
 
     fn place(&mut self, leg: LegId, room: &str, rate: u32) {

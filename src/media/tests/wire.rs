@@ -57,13 +57,20 @@ impl Wire {
     }
 
     /// The next packet's header.
-    fn next(&self) -> Header {
+    pub(super) fn next(&self) -> Header {
         let mut bytes = [0; 2048];
         let len = self.rtp.recv(&mut bytes).expect("a packet in time");
         Packet::parse(&bytes[..len]).expect("RTP").header
     }
 
-    fn take(&self, count: usize) -> Vec<Header> {
+    /// The next packet's payload.
+    pub(super) fn next_payload(&self) -> Vec<u8> {
+        let mut bytes = [0; 2048];
+        let len = self.rtp.recv(&mut bytes).expect("a packet in time");
+        Packet::parse(&bytes[..len]).expect("RTP").payload.to_vec()
+    }
+
+    pub(super) fn take(&self, count: usize) -> Vec<Header> {
         (0..count).map(|_| self.next()).collect()
     }
 }
@@ -83,7 +90,7 @@ pub(super) fn phone(world: &mut World) -> (LegId, Wire) {
 }
 
 /// Asserts that one stream goes on: same source, no sequence number left out, time in whole ticks.
-fn assert_unbroken(headers: &[Header], max_ticks: u32) {
+pub(super) fn assert_unbroken(headers: &[Header], max_ticks: u32) {
     for pair in headers.windows(2) {
         let (a, b) = (pair[0], pair[1]);
         assert_eq!(a.ssrc, b.ssrc);

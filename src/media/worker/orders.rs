@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::Ordering,
     time::Instant,
 };
 
@@ -49,10 +50,7 @@ impl Worker {
                     waiting.into_iter().for_each(|order| self.carry_out_guarded(now, id, order));
                 }
                 Order::Leg(id, order) => self.carry_out_guarded(now, id, order),
-                Order::Start(room) => match self.rooms.iter_mut().skip(VESTIBULE + 1).find(|r| r.is_none()) {
-                    Some(free) => *free = Some(room),
-                    None => self.rooms.push(Some(room)),
-                },
+                Order::Start(room) => self.start(room),
                 Order::End(key) => {
                     if let Some((index, room)) = self.room(key) {
                         room.ending = true;
@@ -65,6 +63,11 @@ impl Worker {
                     return true;
                 }
                 #[cfg(test)]
+                Order::Shed(step) => {
+                    self.load.shed(step);
+                    self.serve();
+                }
+                #[cfg(test)]
                 Order::Panic(key) => {
                     if let Some((_, room)) = self.room(key) {
                         room.panics = true;
@@ -73,6 +76,17 @@ impl Worker {
             }
         }
         false
+    }
+
+    fn start(&mut self, mut room: Box<Room>) {
+        let free = self.rooms.iter().skip(VESTIBULE + 1).position(Option::is_none);
+        let place = free.map_or(self.rooms.len(), |free| free + VESTIBULE + 1);
+        room.take_turn(place);
+        room.serve(self.load.service());
+        match self.rooms.get_mut(place) {
+            Some(slot) => *slot = Some(room),
+            None => self.rooms.push(Some(room)),
+        }
     }
 
     /// A panic costs the leg's room, or if it sits in none the leg.
@@ -166,10 +180,21 @@ impl Worker {
         // Fails only if it was never watched.
         let _ = self.epoll.remove(&leg.sockets.rtp);
         let _ = self.epoll.remove(&leg.sockets.rtcp);
-        if self.legs.is_empty() && self.ticker.arm(false).is_err() {
-            tracing::error!("the tick can't be stopped");
+        if self.legs.is_empty() {
+            self.rest();
         }
         Some(leg)
+    }
+
+    /// Nothing is left to tick for, nor to give anything up for.
+    fn rest(&mut self) {
+        if self.ticker.arm(false).is_err() {
+            tracing::error!("the tick can't be stopped");
+        }
+        if std::mem::take(&mut self.load).step() > 0 {
+            self.serve();
+        }
+        self.gauge.busy.store(0, Ordering::Relaxed);
     }
 
     fn configure(&mut self, now: Instant, index: usize, media: LegMedia, audio: Option<Box<LegAudio>>) {

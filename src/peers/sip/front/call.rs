@@ -6,6 +6,7 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::model::media::{Opening, Unopened};
 use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
@@ -103,8 +104,17 @@ impl SipFront {
         if let Some(offer) = &offer {
             sdp::check(&offer.bytes, &self.settings.media.codecs, peer, terms).map_err(|why| self.unacceptable(why))?;
         }
-        let open = plane.open(leg, correlation, peer).map_err(|_| {
-            self.counters.no_ports += 1;
+        let opening = Opening {
+            leg,
+            correlation,
+            peer,
+            room: room.clone(),
+        };
+        let open = plane.open(&opening).map_err(|why| {
+            match why {
+                Unopened::NoPorts => self.counters.no_ports += 1,
+                Unopened::Overloaded => self.counters.overloaded += 1,
+            }
             Rejection::new(503).retry_after(self.settings.retry_after)
         })?;
         self.next_leg += 1;

@@ -85,6 +85,8 @@ pub struct FrontCounters {
     pub not_acceptable: u64,
     /// Calls refused for want of ports.
     pub no_ports: u64,
+    /// Refused because the media threads are busy.
+    pub overloaded: u64,
     /// Calls that there are now.
     pub open: u64,
     /// Of those, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
