@@ -39,6 +39,28 @@ install_missing() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
+# What the bench beside another server takes.
+need_for_peers() {
+    need janus janus
+    need espeak-ng espeak-ng
+    need sox sox
+    need taskset util-linux
+    need setpriv util-linux
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+}
+
+# pesq in a place of its own, from PyPI; the folder's name has the version, so that a new one is installed beside the old.
+pesq() {
+    local pesq=0.0.4 numpy=2.2.6
+    local venv=$PWD/target/peers/pesq-$pesq
+    if ! "$venv/bin/python" -c 'import pesq' 2>/dev/null; then
+        echo "== pesq $pesq in $venv"
+        python3 -m venv --clear "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check "pesq==$pesq" "numpy==$numpy"
+    fi
+    export CUSAX_PESQ_PYTHON=$venv/bin/python
+}
+
 # What building takes: a C compiler and cmake for libopus and SQLite, and Rust itself.
 need_to_build() {
     if ! command -v cargo >/dev/null; then

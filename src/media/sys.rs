@@ -234,7 +234,7 @@ pub(super) mod memory {
     }
 
     /// How often this thread allocates or frees in `body`.
-    pub(in crate::media) fn calls(body: impl FnOnce()) -> u64 {
+    pub(in super::super) fn calls(body: impl FnOnce()) -> u64 {
         let before = CALLS.get();
         body();
         CALLS.get() - before

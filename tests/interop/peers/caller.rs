@@ -1,4 +1,4 @@
-//! The least that a phone can be: PCMU calls over one UDP socket, text in and text out, and no media but what the test sends.
+//! The least that a phone can be: calls over one UDP socket, text in and text out, and no media but what the test sends.
 
 use std::{
     io,
@@ -47,6 +47,12 @@ impl Caller {
 
     /// Calls a room as somebody whom the server doesn't know, and acknowledges the answer.
     pub(crate) fn call(&mut self, room: &str, user: &str) -> io::Result<Call> {
+        let port = self.media.local_addr()?.port();
+        self.offer(room, user, port, "0\r\na=rtpmap:0 PCMU/8000\r\n")
+    }
+
+    /// The same with voice at another port, and with the end of the m-line and its attributes as `formats`.
+    pub(crate) fn offer(&mut self, room: &str, user: &str, port: u16, formats: &str) -> io::Result<Call> {
         self.calls += 1;
         let (sip, number) = (self.sip.local_addr()?, self.calls);
         let target = format!("sip:{room}@{}", self.server);
@@ -57,10 +63,7 @@ impl Caller {
                  Contact: <sip:{user}@{sip}>\r\n"
             )
         };
-        let sdp = format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n",
-            self.media.local_addr()?.port()
-        );
+        let sdp = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}");
         let invite = format!(
             "{}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             head("INVITE", &target, &format!("<{target}>"), "i"),
