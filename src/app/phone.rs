@@ -133,7 +133,7 @@ impl Phone {
     pub fn call(args: CallArgs) -> Result<Self, PhoneError> {
         let mut rng = StdRng::from_os_rng();
         let local = local_towards(args.server)?;
-        let (transport, inbound) = SipTransport::bind(&[(Transport::Udp, local)])?;
+        let (transport, inbound) = SipTransport::bind(&[(Transport::Udp, local)], None)?;
         let listeners: Vec<Listener> = transport.listening().iter().map(|(t, at)| Listener::plain(*t, *at)).collect();
         let bound = listeners.first().map_or(local, |l| l.local);
         let socket = UdpSocket::bind(local)?;

@@ -1,6 +1,7 @@
 //! Plain data that more than one layer speaks of: ids, roles, origins, media orders, privacy. No logic beyond parsing and printing.
 
 pub mod account;
+pub mod certificate;
 pub mod control;
 pub mod ice;
 pub mod ids;

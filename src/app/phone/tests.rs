@@ -19,7 +19,7 @@ struct Callee {
 
 impl Callee {
     fn new() -> Self {
-        let (transport, inbound) = SipTransport::bind(&[(Transport::Udp, ([127, 0, 0, 1], 0).into())]).expect("a port");
+        let (transport, inbound) = SipTransport::bind(&[(Transport::Udp, ([127, 0, 0, 1], 0).into())], None).expect("a port");
         let (_, address) = transport.listening()[0];
         let voice = UdpSocket::bind("127.0.0.1:0").expect("a port");
         Self {

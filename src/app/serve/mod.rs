@@ -97,7 +97,7 @@ impl Server {
 
         let (reports, media) = mpsc::channel(MEDIA_REPORTS);
         let plane = SharedMedia::start(settings::plane_config(config, rng.random()), reports).map_err(StartError::Media)?;
-        let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config)).map_err(StartError::Sip)?;
+        let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config), None).map_err(StartError::Sip)?;
         let transport = Arc::new(transport);
         let listeners = settings::listeners(config, transport.listening().to_vec());
         let sip_addresses = listeners.iter().map(|l| (l.transport, l.local)).collect();

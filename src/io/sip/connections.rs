@@ -11,10 +11,10 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{SipSocketCounters, stream};
-use crate::sip::endpoint::{ConnectionId, Flow, Inbound, Transport};
+use super::{SipSocketCounters, stream, tls::Handshakes};
+use crate::sip::endpoint::{ConnectionId, Flow, Inbound, Target, Transport};
 
-/// Connections in all: each costs two file descriptors' worth of kernel buffers and some 20 KiB of ours.
+/// Connections in all: each costs two file descriptors' worth of kernel buffers and some 20 KiB of ours, the session of TLS not counted.
 const MAX_CONNECTIONS: usize = 4_096;
 /// Connections from one address: an office behind one NAT.
 const MAX_PER_SOURCE: usize = 512;
@@ -28,6 +28,28 @@ const _: () = {
     assert!(MAX_CONNECTIONS * MAX_WAITING <= 1 << 30);
 };
 
+/// Whom a connection leads to: messages to the same peer share one (RFC 3261 section 18, RFC 5923).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Peer {
+    pub(super) transport: Transport,
+    pub(super) remote: SocketAddr,
+    /// Whom its certificate has to name; none: its address.
+    pub(super) name: Option<Arc<str>>,
+}
+
+impl Peer {
+    /// As the endpoint names it.
+    pub(super) fn target(self, local: SocketAddr) -> Target {
+        let Self { transport, remote, name } = self;
+        Target::Connect {
+            transport,
+            local,
+            remote,
+            name,
+        }
+    }
+}
+
 /// What is to be written, and how much of it there is.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -39,7 +61,9 @@ pub(super) struct Waiting {
 
 #[derive(Debug)]
 struct Handle {
-    remote: SocketAddr,
+    source: IpAddr,
+    /// Under whom it is found for new requests.
+    peer: Option<Peer>,
     queue: mpsc::Sender<Vec<u8>>,
     bytes: Arc<AtomicUsize>,
     /// Cuts the connection when dropped.
@@ -61,21 +85,22 @@ impl Handle {
 struct Table {
     next: u64,
     by_id: BTreeMap<ConnectionId, Handle>,
-    by_remote: BTreeMap<SocketAddr, ConnectionId>,
+    by_peer: BTreeMap<Peer, ConnectionId>,
     per_source: BTreeMap<IpAddr, usize>,
 }
 
 impl Table {
     fn remove(&mut self, id: ConnectionId) -> Option<Handle> {
         let handle = self.by_id.remove(&id)?;
-        if self.by_remote.get(&handle.remote) == Some(&id) {
-            self.by_remote.remove(&handle.remote);
+        if let Some(peer) = &handle.peer
+            && self.by_peer.get(peer) == Some(&id)
+        {
+            self.by_peer.remove(peer);
         }
-        let source = handle.remote.ip();
-        if let Some(count) = self.per_source.get_mut(&source) {
+        if let Some(count) = self.per_source.get_mut(&handle.source) {
             *count -= 1;
             if *count == 0 {
-                self.per_source.remove(&source);
+                self.per_source.remove(&handle.source);
             }
         }
         Some(handle)
@@ -87,14 +112,16 @@ impl Table {
 pub(super) struct Connections {
     table: Arc<Mutex<Table>>,
     pub(super) inbound: mpsc::Sender<Inbound>,
+    pub(super) handshakes: Arc<Handshakes>,
     pub(super) counters: Arc<SipSocketCounters>,
 }
 
 impl Connections {
-    pub(super) fn new(inbound: mpsc::Sender<Inbound>, counters: Arc<SipSocketCounters>) -> Self {
+    pub(super) fn new(inbound: mpsc::Sender<Inbound>, handshakes: Handshakes, counters: Arc<SipSocketCounters>) -> Self {
         Self {
             table: Arc::default(),
             inbound,
+            handshakes: Arc::new(handshakes),
             counters,
         }
     }
@@ -104,8 +131,18 @@ impl Connections {
         act(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes a connection, if there is room for it.
-    pub(super) fn open(&self, local: SocketAddr, remote: SocketAddr) -> Option<(Flow, Waiting)> {
+    /// Notes a connection of theirs, if there is room for it. New requests to where it comes from take it too, but not if they are to go by TLS:
+    /// who connects to us proves no name (RFC 5923 section 9.1).
+    pub(super) fn accept(&self, transport: Transport, local: SocketAddr, remote: SocketAddr) -> Option<(Flow, Waiting)> {
+        let peer = Peer {
+            transport,
+            remote,
+            name: None,
+        };
+        self.open(transport, local, remote, (transport != Transport::Tls).then_some(peer))
+    }
+
+    fn open(&self, transport: Transport, local: SocketAddr, remote: SocketAddr, peer: Option<Peer>) -> Option<(Flow, Waiting)> {
         let opened = self.with(|table| {
             let from_there = table.per_source.get(&remote.ip()).copied().unwrap_or_default();
             if table.by_id.len() >= MAX_CONNECTIONS || from_there >= MAX_PER_SOURCE {
@@ -119,16 +156,19 @@ impl Connections {
             table.by_id.insert(
                 id,
                 Handle {
-                    remote,
+                    source: remote.ip(),
+                    peer: peer.clone(),
                     queue,
                     bytes: Arc::clone(&bytes),
                     _cut: cut,
                 },
             );
-            table.by_remote.insert(remote, id);
+            if let Some(peer) = peer {
+                table.by_peer.insert(peer, id);
+            }
             *table.per_source.entry(remote.ip()).or_default() += 1;
             let flow = Flow {
-                transport: Transport::Tcp,
+                transport,
                 local,
                 remote,
                 connection: Some(id),
@@ -167,15 +207,15 @@ impl Connections {
         sent == Some(true)
     }
 
-    /// Queues a message for the connection to this address, or begins to connect; `false` if that can't be.
-    pub(super) fn connect(&self, local: SocketAddr, remote: SocketAddr, message: Vec<u8>) -> bool {
-        if let Some(id) = self.with(|table| table.by_remote.get(&remote).copied()) {
+    /// Queues a message for the connection to this peer, or begins to connect; `false` if that can't be.
+    pub(super) fn connect(&self, local: SocketAddr, peer: Peer, message: Vec<u8>) -> bool {
+        if let Some(id) = self.with(|table| table.by_peer.get(&peer).copied()) {
             return self.send(id, message);
         }
-        let Some((flow, waiting)) = self.open(local, remote) else {
+        let Some((flow, waiting)) = self.open(peer.transport, local, peer.remote, Some(peer.clone())) else {
             return false;
         };
-        tokio::spawn(stream::dial(flow, waiting, self.clone()));
+        tokio::spawn(stream::dial(flow, peer, waiting, self.clone()));
         flow.connection.is_some_and(|id| self.send(id, message))
     }
 }

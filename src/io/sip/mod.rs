@@ -1,10 +1,11 @@
-//! SIP's sockets: UDP and TCP, in and out. Moves bytes and cuts streams into messages; knows no transaction.
+//! SIP's sockets: UDP, TCP and TLS, in and out. Moves bytes and cuts streams into messages; knows no transaction.
 //!
 //! Towards the SIP task there is one bounded channel: who writes to it waits, so that a flood stays with its sender. Away from the SIP task nothing
 //! ever waits: a datagram that the kernel won't take is lost, a connection that doesn't keep up is cut.
 
 mod connections;
 mod stream;
+mod tls;
 mod udp;
 
 use std::{
@@ -18,7 +19,12 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use self::{connections::Connections, udp::UdpPort};
+pub use self::tls::Tls;
+use self::{
+    connections::{Connections, Peer},
+    tls::Handshakes,
+    udp::UdpPort,
+};
 use crate::sip::endpoint::{Inbound, Target, Transmit, Transport};
 
 /// Messages that wait for the SIP task. It handles some 50,000 a second, so these are some 20 ms of work; beyond that senders wait.
@@ -37,6 +43,14 @@ pub struct SipSocketCounters {
     pub connections_cut: AtomicU64,
     /// Connections closed because they said nothing, or nothing to the end, for too long.
     pub connections_idle: AtomicU64,
+    /// TLS handshakes refused because there were too many at a time, in all or from one address.
+    pub handshakes_refused: AtomicU64,
+    /// TLS handshakes that took too long.
+    pub handshakes_late: AtomicU64,
+    /// TLS handshakes that came to nothing: no TLS, no version or cipher in common, a certificate that isn't believed, a peer that left.
+    pub handshakes_failed: AtomicU64,
+    /// TLS connections that ended in a breach of the protocol, renegotiation among them.
+    pub connections_broken: AtomicU64,
 }
 
 impl SipSocketCounters {
@@ -59,10 +73,12 @@ pub struct SipTransport {
 
 impl SipTransport {
     /// Opens all sockets, and reports what comes on them; to be called inside of a tokio runtime. Port 0 takes any: see [`listening`](Self::listening).
-    pub fn bind(listen: &[(Transport, SocketAddr)]) -> io::Result<(Self, mpsc::Receiver<Inbound>)> {
+    /// Without `tls` every handshake fails.
+    pub fn bind(listen: &[(Transport, SocketAddr)], tls: Option<Tls>) -> io::Result<(Self, mpsc::Receiver<Inbound>)> {
         let (inbound, received) = mpsc::channel(INBOUND_QUEUE);
         let counters = Arc::new(SipSocketCounters::default());
-        let connections = Connections::new(inbound.clone(), Arc::clone(&counters));
+        let handshakes = Handshakes::new(tls, Arc::clone(&counters));
+        let connections = Connections::new(inbound.clone(), handshakes, Arc::clone(&counters));
         let mut tasks = JoinSet::new();
         let mut ports = Vec::new();
         let mut listening = Vec::new();
@@ -74,15 +90,11 @@ impl SipTransport {
                     tasks.spawn(port.clone().receive(inbound.clone()));
                     ports.push(port);
                 }
-                Transport::Tcp => {
+                Transport::Tcp | Transport::Tls => {
                     let listener = stream::listen(*address).map_err(|e| named(*transport, *address, &e))?;
                     let local = listener.local_addr()?;
-                    listening.push((Transport::Tcp, local));
-                    tasks.spawn(stream::accept(listener, local, connections.clone()));
-                }
-                Transport::Tls => {
-                    let why = io::Error::new(io::ErrorKind::Unsupported, "no certificate");
-                    return Err(named(*transport, *address, &why));
+                    listening.push((*transport, local));
+                    tasks.spawn(stream::accept(listener, *transport, local, connections.clone()));
                 }
             }
         }
@@ -107,6 +119,11 @@ impl SipTransport {
         &self.counters
     }
 
+    /// Exchanges the certificate, and whom we trust, for all handshakes from now on; connections that are up go on.
+    pub fn exchange_tls(&self, tls: Tls) {
+        self.connections.handshakes.exchange(tls);
+    }
+
     /// Sends, or begins to; never waits. What can't be delivered is reported as [`Inbound::Unreachable`] or [`Inbound::FlowLost`] where that is
     /// known.
     pub fn send(&self, transmit: Transmit) {
@@ -129,22 +146,26 @@ impl SipTransport {
                     SipSocketCounters::count(&self.counters.messages_dropped);
                 }
             }
+            // There is nothing to connect.
             Target::Connect {
-                transport: Transport::Tcp,
+                transport: Transport::Udp, ..
+            } => self.report(Inbound::Unreachable(target)),
+            Target::Connect {
+                transport,
                 local,
                 remote,
-                ..
+                ref name,
             } => {
-                if !self.connections.connect(local, remote, bytes) {
+                let peer = Peer {
+                    transport,
+                    remote,
+                    name: name.clone(),
+                };
+                if !self.connections.connect(local, peer, bytes) {
                     SipSocketCounters::count(&self.counters.messages_dropped);
                     self.report(Inbound::Unreachable(target));
                 }
             }
-            // There is nothing to connect.
-            Target::Connect {
-                transport: Transport::Udp | Transport::Tls,
-                ..
-            } => self.report(Inbound::Unreachable(target)),
         }
     }
 

@@ -1,29 +1,28 @@
-//! TCP connections of SIP: one task each, which reads, writes, and ends when either is over.
+//! TCP and TLS connections of SIP: one task each, which reads, writes, and ends when either is over.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{
-        TcpListener, TcpSocket, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::mpsc,
     time::{sleep, timeout},
 };
 
 use super::{
     SipSocketCounters,
-    connections::{Connections, Waiting},
+    connections::{Connections, Peer, Waiting},
+    tls::End,
     udp::mark,
 };
 use crate::sip::{
-    endpoint::{Flow, Inbound, Target, Transport},
+    endpoint::{Flow, Inbound, Transport},
     msg::{FramingLost, StreamDecoder, StreamItem},
 };
 
@@ -59,13 +58,13 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Accepts until it is aborted.
-pub(super) async fn accept(listener: TcpListener, local: SocketAddr, connections: Connections) {
+pub(super) async fn accept(listener: TcpListener, transport: Transport, local: SocketAddr, connections: Connections) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {
                 // Without room the stream is dropped, which closes it.
-                if let Some((flow, waiting)) = connections.open(local, remote) {
-                    tokio::spawn(serve(stream, flow, waiting, connections.clone()));
+                if let Some((flow, waiting)) = connections.accept(transport, local, remote) {
+                    tokio::spawn(welcome(stream, flow, waiting, connections.clone()));
                 }
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
@@ -73,23 +72,27 @@ pub(super) async fn accept(listener: TcpListener, local: SocketAddr, connections
     }
 }
 
+/// Serves a connection of theirs. Of one that doesn't come about nobody has to know.
+async fn welcome(stream: TcpStream, flow: Flow, waiting: Waiting, connections: Connections) {
+    if run(stream, flow, End::Server, waiting, &connections).await.is_none()
+        && let Some(id) = flow.connection
+    {
+        connections.close(id);
+    }
+}
+
 /// Connects, then serves.
-pub(super) async fn dial(flow: Flow, waiting: Waiting, connections: Connections) {
-    match timeout(CONNECT_LIMIT, connect(flow)).await {
-        Ok(Ok(stream)) => serve(stream, flow, waiting, connections).await,
-        Ok(Err(_)) | Err(_) => {
-            if let Some(id) = flow.connection {
-                connections.close(id);
-            }
-            let target = Target::Connect {
-                transport: Transport::Tcp,
-                local: flow.local,
-                remote: flow.remote,
-                name: None,
-            };
-            // Fails only when the SIP task is gone.
-            let _ = connections.inbound.send(Inbound::Unreachable(target)).await;
+pub(super) async fn dial(flow: Flow, peer: Peer, waiting: Waiting, connections: Connections) {
+    let served = match timeout(CONNECT_LIMIT, connect(flow)).await {
+        Ok(Ok(stream)) => run(stream, flow, End::Client(peer.name.clone()), waiting, &connections).await,
+        Ok(Err(_)) | Err(_) => None,
+    };
+    if served.is_none() {
+        if let Some(id) = flow.connection {
+            connections.close(id);
         }
+        // Fails only when the SIP task is gone.
+        let _ = connections.inbound.send(Inbound::Unreachable(peer.target(flow.local))).await;
     }
 }
 
@@ -105,16 +108,34 @@ async fn connect(flow: Flow) -> io::Result<TcpStream> {
     socket.connect(flow.remote).await
 }
 
-/// Runs one connection until it ends, and says so.
-async fn serve(stream: TcpStream, flow: Flow, waiting: Waiting, connections: Connections) {
+/// Protects a connection where it is to be, and serves it; none if that fails.
+async fn run(stream: TcpStream, flow: Flow, end: End, mut waiting: Waiting, connections: &Connections) -> Option<()> {
     tune(&stream);
-    let (reader, writer) = stream.into_split();
+    if flow.transport == Transport::Tls {
+        let stream = tokio::select! {
+            secured = connections.handshakes.secure(stream, flow.remote, end) => secured?,
+            _ = &mut waiting.cut => return None,
+        };
+        serve(stream, flow, waiting, connections).await;
+    } else {
+        serve(stream, flow, waiting, connections).await;
+    }
+    Some(())
+}
+
+/// Reads and writes until either is over, and says so.
+async fn serve(stream: impl AsyncRead + AsyncWrite, flow: Flow, waiting: Waiting, connections: &Connections) {
+    let (reader, mut writer) = split(stream);
     let Waiting { queue, bytes, cut } = waiting;
-    tokio::select! {
-        () = read(reader, flow, &connections) => {}
-        () = write(writer, queue, &bytes) => {}
+    let readable = tokio::select! {
+        () = read(reader, flow, connections) => true,
+        () = write(&mut writer, queue, &bytes) => false,
         // Resolves with an error when the table forgets us: that is the signal.
-        _ = cut => {}
+        _ = cut => false,
+    };
+    if readable {
+        // So that a TLS peer knows that nothing was cut off (RFC 8446 section 6.1).
+        let _ = timeout(LINGER, writer.shutdown()).await;
     }
     if let Some(id) = flow.connection {
         connections.close(id);
@@ -131,7 +152,7 @@ fn tune(stream: &TcpStream) {
     let _ = socket.set_tcp_user_timeout(Some(WRITE_LIMIT));
 }
 
-async fn read(mut reader: OwnedReadHalf, flow: Flow, connections: &Connections) {
+async fn read(mut reader: ReadHalf<impl AsyncRead>, flow: Flow, connections: &Connections) {
     let mut decoder = StreamDecoder::new();
     let mut buffer = vec![0; READ];
     let mut spoken = false;
@@ -144,7 +165,14 @@ async fn read(mut reader: OwnedReadHalf, flow: Flow, connections: &Connections) 
             due.saturating_duration_since(Instant::now())
         };
         let length = match timeout(limit, reader.read(&mut buffer)).await {
-            Ok(Ok(0) | Err(_)) => return,
+            Ok(Ok(0)) => return,
+            Ok(Err(error)) => {
+                // That is what breaches of TLS come as; a connection that breaks off is nothing special.
+                if error.kind() == io::ErrorKind::InvalidData {
+                    SipSocketCounters::count(&connections.counters.connections_broken);
+                }
+                return;
+            }
             Ok(Ok(length)) => length,
             Err(_) => {
                 SipSocketCounters::count(&connections.counters.connections_idle);
@@ -188,9 +216,14 @@ async fn read(mut reader: OwnedReadHalf, flow: Flow, connections: &Connections) 
     }
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: tokio::sync::mpsc::Receiver<Vec<u8>>, bytes: &std::sync::atomic::AtomicUsize) {
+async fn write(writer: &mut WriteHalf<impl AsyncWrite>, mut queue: mpsc::Receiver<Vec<u8>>, bytes: &AtomicUsize) {
     while let Some(message) = queue.recv().await {
-        match timeout(WRITE_LIMIT, writer.write_all(&message)).await {
+        let written = async {
+            writer.write_all(&message).await?;
+            // TLS keeps back what the kernel doesn't take.
+            writer.flush().await
+        };
+        match timeout(WRITE_LIMIT, written).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(_) => return,
         }

@@ -1,3 +1,5 @@
+mod tls;
+
 use std::time::Duration;
 
 use tokio::{
@@ -13,7 +15,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 fn bound() -> (SipTransport, mpsc::Receiver<Inbound>, SocketAddr, SocketAddr) {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let (transport, received) = SipTransport::bind(&[(Transport::Udp, any), (Transport::Tcp, any)]).expect("free ports");
+    let (transport, received) = SipTransport::bind(&[(Transport::Udp, any), (Transport::Tcp, any)], None).expect("free ports");
     let (udp, tcp) = (transport.listening()[0].1, transport.listening()[1].1);
     (transport, received, udp, tcp)
 }

@@ -161,6 +161,6 @@ pub enum Inbound {
     },
     /// A connection is gone; nothing more comes from it, nothing more reaches it.
     FlowLost(Flow),
-    /// Nobody listens there, or no connection came about within 2 s (rule R42), or the socket refused the bytes.
+    /// Nobody listens there, or no connection came about within 2 s (rule R42), or the peer there can't prove its name, or the socket refused the bytes.
     Unreachable(Target),
 }

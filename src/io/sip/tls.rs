@@ -1,0 +1,273 @@
+//! TLS under SIP (RFC 3261 section 26.2.1): who we are, whom we trust, and handshakes, which are limited in time and in number.
+//!
+//! Versions 1.2 and 1.3. Peers are not asked for certificates; what they prove of themselves, they prove by digest.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::timeout};
+use tokio_rustls::{
+    TlsAcceptor, TlsConnector, TlsStream,
+    rustls::{
+        CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+        client::{
+            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+            verify_server_cert_signed_by_trust_anchor, verify_server_name,
+        },
+        crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
+        pki_types::{CertificateDer, ServerName, UnixTime},
+        server::ParsedCertificate,
+        sign::{CertifiedKey, SingleCertAndKey},
+        version::{TLS12, TLS13},
+    },
+};
+use tracing::{info, warn};
+
+use super::SipSocketCounters;
+use crate::model::certificate;
+
+/// How long and how many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HandshakeLimits {
+    /// How long one may take: three round trips to anywhere, and a lost packet or two.
+    pub(super) time: Duration,
+    /// How many may be under way; each may hold 64 KiB of a message that doesn't end.
+    pub(super) in_all: usize,
+    /// How many of them from one address: an office behind one NAT, after its switch was restarted.
+    pub(super) per_source: usize,
+}
+
+const LIMITS: HandshakeLimits = HandshakeLimits {
+    time: Duration::from_secs(10),
+    in_all: 512,
+    per_source: 128,
+};
+
+/// Who we are, and whom we trust.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// None: we can connect, and nobody to us.
+    server: Option<Arc<ServerConfig>>,
+    client: Arc<ClientConfig>,
+    pub(super) limits: HandshakeLimits,
+}
+
+impl Tls {
+    /// For a server with this certificate and its key, or for a mere client. Certificates of others are believed if one of `authorities` vouches
+    /// for them; without a list, if one does that the system knows.
+    pub fn new(identity: Option<CertifiedKey>, authorities: Option<Vec<CertificateDer<'static>>>) -> Result<Self, Error> {
+        let provider = Arc::new(ring::default_provider());
+        let server = identity.map(|identity| server(identity, Arc::clone(&provider))).transpose()?;
+        let verifier = Verifier {
+            roots: roots(authorities)?,
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&TLS13, &TLS12])?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        Ok(Self {
+            server: server.map(Arc::new),
+            client: Arc::new(client),
+            limits: LIMITS,
+        })
+    }
+}
+
+fn server(identity: CertifiedKey, provider: Arc<CryptoProvider>) -> Result<ServerConfig, Error> {
+    Ok(ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&TLS13, &TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
+}
+
+fn roots(authorities: Option<Vec<CertificateDer<'static>>>) -> Result<RootCertStore, Error> {
+    let mut roots = RootCertStore::empty();
+    match authorities {
+        Some(authorities) => {
+            for authority in authorities {
+                roots.add(authority)?;
+            }
+        }
+        None => {
+            let known = rustls_native_certs::load_native_certs();
+            // A system's list may hold some that are broken or too old.
+            roots.add_parsable_certificates(known.certs);
+            if roots.is_empty() {
+                warn!("the system trusts no certificate authority: no TLS connection of ours can be made");
+            }
+        }
+    }
+    Ok(roots)
+}
+
+/// Checks a server's certificate: its chain against the trust anchors, and its names by RFC 5922 section 7.
+#[derive(Debug)]
+struct Verifier {
+    roots: RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, self.algorithms.all)?;
+        if let ServerName::DnsName(domain) = server_name {
+            if !certificate::speaks_for(end_entity, domain.as_ref()) {
+                return Err(CertificateError::NotValidForName.into());
+            }
+        } else {
+            verify_server_name(&parsed, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Which end of a connection we are.
+#[derive(Debug, Clone)]
+pub(super) enum End {
+    /// They connected.
+    Server,
+    /// We did, to whom the certificate has to name; none: the address.
+    Client(Option<Arc<str>>),
+}
+
+/// Makes handshakes, with whatever certificate is the present one.
+#[derive(Debug)]
+pub(super) struct Handshakes {
+    tls: Mutex<Option<Tls>>,
+    under_way: Mutex<UnderWay>,
+    counters: Arc<SipSocketCounters>,
+}
+
+#[derive(Debug, Default)]
+struct UnderWay {
+    in_all: usize,
+    per_source: BTreeMap<IpAddr, usize>,
+}
+
+/// A place among the handshakes under way; given back when dropped.
+#[derive(Debug)]
+struct Place<'h> {
+    source: IpAddr,
+    handshakes: &'h Handshakes,
+}
+
+impl Handshakes {
+    pub(super) fn new(tls: Option<Tls>, counters: Arc<SipSocketCounters>) -> Self {
+        Self {
+            tls: Mutex::new(tls),
+            under_way: Mutex::default(),
+            counters,
+        }
+    }
+
+    /// From the next handshake on.
+    pub(super) fn exchange(&self, tls: Tls) {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(tls);
+    }
+
+    /// A protected stream over a new connection, or nothing, which is counted.
+    pub(super) async fn secure(&self, stream: TcpStream, remote: SocketAddr, end: End) -> Option<TlsStream<TcpStream>> {
+        let Some(tls) = self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            SipSocketCounters::count(&self.counters.handshakes_failed);
+            return None;
+        };
+        let Some(_place) = self.place(remote.ip(), tls.limits) else {
+            SipSocketCounters::count(&self.counters.handshakes_refused);
+            return None;
+        };
+        let is_ours = matches!(end, End::Client(_));
+        match timeout(tls.limits.time, handshake(&tls, stream, remote, end)).await {
+            Ok(Ok(secured)) => Some(secured),
+            Ok(Err(error)) => {
+                // Of ours, the operator wants to know why; of theirs, anybody may make as many as they like (rule R48).
+                if is_ours {
+                    info!(%error, "no TLS connection");
+                }
+                SipSocketCounters::count(&self.counters.handshakes_failed);
+                None
+            }
+            Err(_) => {
+                SipSocketCounters::count(&self.counters.handshakes_late);
+                None
+            }
+        }
+    }
+
+    fn place(&self, source: IpAddr, limits: HandshakeLimits) -> Option<Place<'_>> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let from_there = under_way.per_source.get(&source).copied().unwrap_or_default();
+        if under_way.in_all >= limits.in_all || from_there >= limits.per_source {
+            return None;
+        }
+        under_way.in_all += 1;
+        under_way.per_source.insert(source, from_there + 1);
+        Some(Place { source, handshakes: self })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.handshakes.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way.in_all -= 1;
+        if let Some(count) = under_way.per_source.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                under_way.per_source.remove(&self.source);
+            }
+        }
+    }
+}
+
+async fn handshake(tls: &Tls, stream: TcpStream, remote: SocketAddr, end: End) -> io::Result<TlsStream<TcpStream>> {
+    match end {
+        End::Server => {
+            let server = tls.server.clone().ok_or_else(|| io::Error::other("no certificate"))?;
+            TlsAcceptor::from(server).accept(stream).await.map(TlsStream::Server)
+        }
+        End::Client(name) => {
+            let name = match name {
+                Some(name) => ServerName::try_from(name.to_string()).map_err(io::Error::other)?,
+                None => ServerName::from(remote.ip()),
+            };
+            let connector = TlsConnector::from(Arc::clone(&tls.client));
+            connector.connect(name, stream).await.map(TlsStream::Client)
+        }
+    }
+}
