@@ -10,7 +10,11 @@ use std::{
 
 use clap::Parser;
 use cusax::{
-    app::{demo, logging, operator, serve::Server, signals::Signals},
+    app::{
+        demo, logging, operator,
+        serve::Server,
+        signals::{Hangups, Signals},
+    },
     cli::{Cli, Command, Connection, DemoArgs},
     config::{self, Config},
     media,
@@ -57,6 +61,7 @@ fn serve(path: &Path) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut stop = Signals::new()?;
+        let mut hangups = Hangups::new()?;
         let server = Server::start(&config, None)?;
         let addresses: Vec<String> = server
             .sip_addresses()
@@ -64,7 +69,12 @@ fn serve(path: &Path) -> Outcome {
             .map(|(transport, address)| format!("{transport}:{address}"))
             .collect();
         print(&format!("ready: {}\n", addresses.join(" ")))?;
-        stop.received().await;
+        loop {
+            tokio::select! {
+                () = stop.received() => break,
+                () = hangups.received() => server.reread(),
+            }
+        }
         server.stop().await;
         Ok(ExitCode::SUCCESS)
     })

@@ -1,4 +1,4 @@
-//! The two signals that end a program in good order.
+//! The two signals that end a program in good order, and the one that has it read its files anew.
 
 use std::io;
 
@@ -30,5 +30,25 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// SIGHUP, which would end the program if nobody took it over.
+#[derive(Debug)]
+pub struct Hangups(Signal);
+
+impl Hangups {
+    /// Takes the signal over from here on.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next.
+    pub async fn received(&mut self) {
+        self.0.recv().await;
     }
 }

@@ -6,9 +6,11 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use super::{
-    Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Rooms, Secret, Sip, Transport, Xmpp,
+    Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Rooms, Secret, Sip, TlsFiles, TlsMistake, Transport,
+    Xmpp,
     parse::{self, choice},
     read::{Reader, Section, not_empty},
+    tls,
 };
 use crate::model::{Account, Affiliation, Aor, AudioAccess, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec};
 
@@ -26,7 +28,7 @@ pub(super) fn check(text: &str, folder: &Path, environment: &dyn Fn(&str) -> Opt
 /// `None` only beside a noted mistake.
 fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let mut top = r.document();
-    let sip = sip(top.section("sip"));
+    let sip = sip(r, top.section("sip"));
     let media = media(top.section("media"));
     let xmpp = xmpp(top.section("xmpp"));
     let rooms = rooms(top.section("rooms"), xmpp.as_ref());
@@ -58,12 +60,20 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     })
 }
 
-fn sip(mut s: Section<'_>) -> Option<Sip> {
+fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
     let domain = s.required("domain", parse::sip_host);
     let listen = distinct(&mut s, "listen", parse::listen);
     let advertise = Advertise {
         entries: s.list("advertise", parse::advertise).unwrap_or_default(),
     };
+    let tls = tls(r, &mut s, domain.as_deref());
+    let wants_tls = listen.iter().flatten().any(|l| l.transport == Transport::Tls);
+    if wants_tls && !s.any_given(&[tls::CERTIFICATE]) {
+        s.mistake("listen", format!("TLS needs `{}` and `{}`", tls::CERTIFICATE, tls::KEY));
+    }
+    if tls.is_some() && listen.is_some() && !wants_tls {
+        s.warning(tls::CERTIFICATE, "is not used: no address in `listen` is for TLS");
+    }
     let realm = s.text("realm", not_empty);
     let digest = distinct(&mut s, "digest", choice(parse::DIGEST));
     let anonymous = s.flag("anonymous").unwrap_or(true);
@@ -72,18 +82,55 @@ fn sip(mut s: Section<'_>) -> Option<Sip> {
     s.finish();
     let everywhere = |transport| Listen {
         transport,
-        address: ([0, 0, 0, 0], 5060).into(),
+        address: ([0, 0, 0, 0], parse::default_port(transport)).into(),
+    };
+    let by_default = || {
+        let secure = tls.as_ref().map(|_| Transport::Tls);
+        [Transport::Udp, Transport::Tcp].into_iter().chain(secure).map(everywhere).collect()
     };
     Some(Sip {
         realm: realm.or_else(|| domain.clone())?,
         domain: domain?,
-        listen: listen.unwrap_or_else(|| vec![everywhere(Transport::Udp), everywhere(Transport::Tcp)]),
+        listen: listen.unwrap_or_else(by_default),
         advertise,
+        tls,
         anonymous,
         digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
     })
+}
+
+/// The files of TLS, which have to be good now and may change later.
+fn tls(r: &Reader<'_>, s: &mut Section<'_>, domain: Option<&str>) -> Option<TlsFiles> {
+    let [certificate, key, authorities] = [tls::CERTIFICATE, tls::KEY, tls::AUTHORITIES].map(|name| s.text(name, parse::path));
+    for (given, other) in [
+        (tls::CERTIFICATE, tls::KEY),
+        (tls::KEY, tls::CERTIFICATE),
+        (tls::AUTHORITIES, tls::CERTIFICATE),
+    ] {
+        if s.any_given(&[given]) && !s.any_given(&[other]) {
+            s.mistake(given, format!("needs `{other}` beside it"));
+        }
+    }
+    let files = TlsFiles {
+        certificate: r.path(certificate?),
+        key: r.path(key?),
+        authorities: authorities.map(|path| r.path(path)),
+    };
+    match files.read() {
+        Ok(content) => {
+            if let Some(domain) = domain.filter(|domain| !content.speaks_for(domain)) {
+                let problem = format!("does not name {domain}: phones that look closely refuse it (RFC 5922 section 7)");
+                s.warning(tls::CERTIFICATE, problem);
+            }
+            Some(files)
+        }
+        Err(TlsMistake { key, problem }) => {
+            s.mistake(key, problem);
+            None
+        }
+    }
 }
 
 fn media(mut s: Section<'_>) -> Media {

@@ -10,6 +10,7 @@ mod read;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::{
     fmt,
@@ -25,6 +26,7 @@ use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec};
 pub use directory::ConfigDirectory;
 pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
+pub use tls::{TlsContent, TlsFiles, TlsMistake};
 
 /// Every key with its meaning and default, as TOML that may be used as it is.
 pub const REFERENCE: &str = include_str!("reference.toml");
@@ -80,6 +82,8 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// What is told instead of the listening addresses.
     pub advertise: Advertise,
+    /// Where certificate and key are; given if one of the listening addresses is for TLS.
+    pub tls: Option<TlsFiles>,
     /// Realm of digest authentication.
     pub realm: String,
     /// Digest algorithms, best first; never empty.
@@ -99,6 +103,8 @@ pub enum Transport {
     Udp,
     /// Streams.
     Tcp,
+    /// Protected streams.
+    Tls,
 }
 
 /// An algorithm of digest authentication (RFC 8760).

@@ -51,17 +51,30 @@ pub(super) const LEVELS: &[(&str, tracing::Level)] = &[
 
 pub(super) const FORMATS: &[(&str, bool)] = &[("text", false), ("json", true)];
 
-/// `udp:0.0.0.0:5060`.
+/// `udp:0.0.0.0:5060`, or without the port: 5060, and 5061 for TLS (RFC 3261 section 19.1.2).
 pub(super) fn listen(text: &str) -> Result<Listen, String> {
     let wrong = || "must be a transport, an address and a port, like \"udp:0.0.0.0:5060\"".to_owned();
     let (transport, address) = text.split_once(':').ok_or_else(wrong)?;
     let transport = match transport {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
         _ => return Err(wrong()),
     };
-    let address: SocketAddr = address.parse().map_err(|_| wrong())?;
+    let alone = |address: &str| address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let address = address
+        .parse()
+        .or_else(|_| alone(address).map(|ip| SocketAddr::new(ip, default_port(transport))))
+        .map_err(|_| wrong())?;
     Ok(Listen { transport, address })
+}
+
+/// Where calls are taken if nothing else is said.
+pub(super) fn default_port(transport: Transport) -> u16 {
+    match transport {
+        Transport::Udp | Transport::Tcp => 5060,
+        Transport::Tls => 5061,
+    }
 }
 
 /// `203.0.113.7`.

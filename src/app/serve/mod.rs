@@ -1,5 +1,6 @@
 //! The server: everything wired together, started in an order in which nothing is lost, and stopped within three seconds.
 
+mod certificate;
 mod counters;
 mod ports;
 mod settings;
@@ -11,12 +12,12 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, TlsMistake};
 use crate::hub::{ChatOut, ChatTask, Hub, Input, Line, Outward, PhoneInputs, PhoneTask, StoreOut};
 use crate::io::sip::SipTransport;
 use crate::io::store::Store;
@@ -27,6 +28,7 @@ use crate::peers::sip::{FrontCounters, SipFront};
 use crate::sip::endpoint::{Counters as SipCounters, Endpoint, EndpointConfig, Transport};
 
 use super::control::{Context, ControlServer};
+use certificate::Certificate;
 use ports::{SharedMedia, ToChat, ToSockets, ToStore};
 
 /// Room commands that may wait for the SIP task; beyond it they wait in their rooms.
@@ -48,6 +50,9 @@ pub enum StartError {
     /// A listening address.
     #[error("[sip] listen: {0}")]
     Sip(#[source] std::io::Error),
+    /// Certificate or key.
+    #[error("[sip] {0}")]
+    Tls(#[from] TlsMistake),
     /// The media threads.
     #[error("[media]: {0}")]
     Media(#[source] std::io::Error),
@@ -74,6 +79,8 @@ pub struct Server {
     _control: ControlServer,
     calls: watch::Receiver<(FrontCounters, SipCounters)>,
     tasks: Vec<JoinHandle<()>>,
+    /// Wakes whoever reads the certificate.
+    reread: Arc<Notify>,
     sip: Vec<(Transport, SocketAddr)>,
 }
 
@@ -97,7 +104,8 @@ impl Server {
 
         let (reports, media) = mpsc::channel(MEDIA_REPORTS);
         let plane = SharedMedia::start(settings::plane_config(config, rng.random()), reports).map_err(StartError::Media)?;
-        let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config), None).map_err(StartError::Sip)?;
+        let (certificate, tls) = config.sip.tls.clone().map(Certificate::open).transpose()?.unzip();
+        let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config), tls).map_err(StartError::Sip)?;
         let transport = Arc::new(transport);
         let listeners = settings::listeners(config, transport.listening().to_vec());
         let sip_addresses = listeners.iter().map(|l| (l.transport, l.local)).collect();
@@ -142,7 +150,7 @@ impl Server {
         let (close_phones, close) = oneshot::channel();
         let service = MucService::new(settings::service_settings(config));
         let chat_task = ChatTask::new(service, hub.clone(), chat_out, store_out, config.xmpp.rooms.to_string());
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(phones.run(PhoneInputs {
                 sockets,
                 rooms,
@@ -152,6 +160,8 @@ impl Server {
             tokio::spawn(chat_task.run(chat)),
             tokio::spawn(plane.clone().balance()),
         ];
+        let reread = Arc::new(Notify::new());
+        tasks.extend(certificate.map(|c| tokio::spawn(c.keep(Arc::clone(&transport), Arc::clone(&reread)))));
 
         let domains = [config.xmpp.rooms.to_string(), config.xmpp.phones.to_string()];
         let calls = counters.clone();
@@ -176,6 +186,7 @@ impl Server {
             _control: control,
             calls,
             tasks,
+            reread,
             sip: sip_addresses,
         })
     }
@@ -183,6 +194,11 @@ impl Server {
     /// Where calls are taken, with the ports that the system chose where the configuration said 0.
     pub fn sip_addresses(&self) -> &[(Transport, SocketAddr)] {
         &self.sip
+    }
+
+    /// Reads the TLS certificate and its key anew, if there are any; what was read is logged.
+    pub fn reread(&self) {
+        self.reread.notify_one();
     }
 
     /// Refuses new calls, says goodbye at both doors, writes what is to be kept; within three seconds, whatever peers do.

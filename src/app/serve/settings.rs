@@ -23,6 +23,7 @@ pub(super) fn listen_addresses(config: &Config) -> Vec<(Transport, SocketAddr)> 
     let transport = |t| match t {
         config::Transport::Udp => Transport::Udp,
         config::Transport::Tcp => Transport::Tcp,
+        config::Transport::Tls => Transport::Tls,
     };
     config.sip.listen.iter().map(|l| (transport(l.transport), l.address)).collect()
 }
