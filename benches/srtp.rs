@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use cusax::rtp::srtp::{Keys, MAX_OVERHEAD, Profile, ReceiveContext, SendContext};
+use cusax::rtp::srtp::{Keys, MAX_KEY_LEN, MAX_OVERHEAD, Profile, ReceiveContext, SendContext};
 
 /// Bytes of an RTP packet before protection.
 const LEN: usize = 12 + 160;
@@ -49,7 +49,7 @@ fn median(times: &mut [f64]) -> f64 {
 fn batch(profile: Profile) -> (f64, f64) {
     let keys = Keys {
         profile,
-        key: [7; 16],
+        key: [7; MAX_KEY_LEN],
         salt: [9; 14],
     };
     let fresh: Vec<Slot> = (0..BATCH).map(packet).collect();

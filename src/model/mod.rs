@@ -3,6 +3,7 @@
 pub mod account;
 pub mod certificate;
 pub mod control;
+pub mod dtls;
 pub mod ice;
 pub mod ids;
 pub mod media;

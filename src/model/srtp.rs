@@ -2,8 +2,10 @@
 
 use std::fmt;
 
-/// Bytes of a master key: AES-128 in all profiles.
-pub const KEY_LEN: usize = 16;
+use super::dtls::DtlsMedia;
+
+/// Bytes of the longest master key.
+pub const MAX_KEY_LEN: usize = 32;
 
 /// Bytes of the longest master salt.
 pub const MAX_SALT_LEN: usize = 14;
@@ -17,14 +19,24 @@ pub enum Profile {
     Aes128CmSha1_32,
     /// AES-GCM with a tag of 128 bits (RFC 7714).
     AeadAes128Gcm,
+    /// The same with keys of 256 bits.
+    AeadAes256Gcm,
 }
 
 impl Profile {
+    /// Bytes of the master key.
+    pub fn key_len(self) -> usize {
+        match self {
+            Self::Aes128CmSha1_80 | Self::Aes128CmSha1_32 | Self::AeadAes128Gcm => 16,
+            Self::AeadAes256Gcm => MAX_KEY_LEN,
+        }
+    }
+
     /// Bytes of the master salt (RFC 3711 section 8.2, RFC 7714 section 12).
     pub fn salt_len(self) -> usize {
         match self {
             Self::Aes128CmSha1_80 | Self::Aes128CmSha1_32 => MAX_SALT_LEN,
-            Self::AeadAes128Gcm => 12,
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 12,
         }
     }
 
@@ -34,6 +46,7 @@ impl Profile {
             Self::Aes128CmSha1_80 => "AES_CM_128_HMAC_SHA1_80",
             Self::Aes128CmSha1_32 => "AES_CM_128_HMAC_SHA1_32",
             Self::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Self::AeadAes256Gcm => "AEAD_AES_256_GCM",
         }
     }
 }
@@ -43,8 +56,8 @@ impl Profile {
 pub struct Keys {
     /// What they are for.
     pub profile: Profile,
-    /// The master key.
-    pub key: [u8; KEY_LEN],
+    /// The master key; of a shorter one the rest is zero.
+    pub key: [u8; MAX_KEY_LEN],
     /// The master salt; of a shorter one the rest is zero (RFC 7714 section 11).
     pub salt: [u8; MAX_SALT_LEN],
 }
@@ -75,6 +88,8 @@ pub enum Security {
     Plain,
     /// SRTP with keys from `a=crypto` (RFC 4568).
     Sdes(Sdes),
+    /// SRTP with keys by DTLS (RFC 5764): until they are there, and if the peer isn't who it says, nothing flows either way.
+    Dtls(DtlsMedia),
 }
 
 /// What two `a=crypto` attributes agreed on.
@@ -95,6 +110,7 @@ impl Security {
             Self::Plain => Protection::None,
             Self::Sdes(sdes) if sdes.signalling_protected => Protection::Sdes,
             Self::Sdes(_) => Protection::SdesInTheOpen,
+            Self::Dtls(_) => Protection::Dtls,
         }
     }
 }
@@ -109,6 +125,8 @@ pub enum Protection {
     SdesInTheOpen,
     /// SRTP with keys from protected signalling.
     Sdes,
+    /// SRTP with keys by DTLS, which nobody can have seen.
+    Dtls,
 }
 
 impl Protection {
@@ -116,7 +134,7 @@ impl Protection {
     pub fn is_protected(self) -> bool {
         match self {
             Self::None | Self::SdesInTheOpen => false,
-            Self::Sdes => true,
+            Self::Sdes | Self::Dtls => true,
         }
     }
 
@@ -126,6 +144,7 @@ impl Protection {
             Self::None => "none",
             Self::SdesInTheOpen => "sdes-in-the-open",
             Self::Sdes => "sdes",
+            Self::Dtls => "dtls",
         }
     }
 }

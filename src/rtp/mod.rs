@@ -4,6 +4,7 @@
 //! path allocates. It doesn't order packets (the mixer's jitter buffer does).
 
 pub mod demux;
+pub mod dtls;
 pub mod dtmf;
 pub mod extension;
 pub mod ice;

@@ -22,7 +22,7 @@ use super::{
 use crate::rtp::{
     Sender,
     rtcp::NtpClock,
-    srtp::{Keys, MAX_OVERHEAD, Profile, Session},
+    srtp::{Keys, MAX_KEY_LEN, MAX_OVERHEAD, Profile, Session},
 };
 
 #[test]
@@ -133,7 +133,7 @@ fn r71_protecting_and_opening_allocate_nothing() {
     for profile in [Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32, Profile::AeadAes128Gcm] {
         let keys = |salt| Keys {
             profile,
-            key: [1; 16],
+            key: [1; MAX_KEY_LEN],
             salt: [salt; 14],
         };
         let (mut near, mut far) = (Session::new(keys(1), keys(2)), Session::new(keys(2), keys(1)));

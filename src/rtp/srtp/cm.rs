@@ -3,7 +3,7 @@
 use aes::Aes128Enc;
 use ctr::{
     Ctr32BE,
-    cipher::{InnerIvInit, KeyInit, StreamCipher},
+    cipher::{BlockCipher, BlockEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipher, consts::U16},
 };
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
@@ -135,8 +135,11 @@ impl Half {
 }
 
 /// XORs bytes with AES in counter mode. The last two bytes of the first block are the count of blocks, and zero.
-pub(super) fn keystream(aes: &Aes128Enc, block: &[u8; 16], bytes: &mut [u8]) {
-    let core = ctr::CtrCore::<&Aes128Enc, ctr::flavors::Ctr32BE>::inner_iv_init(aes, block.into());
+pub(super) fn keystream<C>(aes: &C, block: &[u8; 16], bytes: &mut [u8])
+where
+    C: BlockEncrypt + BlockCipher + BlockSizeUser<BlockSize = U16>,
+{
+    let core = ctr::CtrCore::<&C, ctr::flavors::Ctr32BE>::inner_iv_init(aes, block.into());
     Ctr32BE::from_core(core).apply_keystream(bytes);
 }
 

@@ -1,9 +1,9 @@
 //! AES-GCM (RFC 7714).
 
-use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use super::{
-    ENCRYPTED, INDEX_LEN, Keys, RTCP_HEAD, Refused,
+    ENCRYPTED, INDEX_LEN, Keys, MAX_KEY_LEN, RTCP_HEAD, Refused,
     cm::{split_for, xor},
     derive::{Label, derive},
 };
@@ -27,8 +27,14 @@ struct Half {
 impl Gcm {
     pub(super) fn new(keys: &Keys) -> Self {
         Self {
-            rtp: Half::new(&derive(keys, Label::RtpKey), derive(keys, Label::RtpSalt)),
-            rtcp: Half::new(&derive(keys, Label::RtcpKey), derive(keys, Label::RtcpSalt)),
+            rtp: Half::new(
+                &derive::<MAX_KEY_LEN>(keys, Label::RtpKey)[..keys.profile.key_len()],
+                derive(keys, Label::RtpSalt),
+            ),
+            rtcp: Half::new(
+                &derive::<MAX_KEY_LEN>(keys, Label::RtcpKey)[..keys.profile.key_len()],
+                derive(keys, Label::RtcpSalt),
+            ),
         }
     }
 
@@ -93,8 +99,10 @@ impl Gcm {
 }
 
 impl Half {
-    fn new(key: &[u8; 16], salt: [u8; 12]) -> Self {
-        let key = UnboundKey::new(&AES_128_GCM, key).expect("an AES-128 key has 16 bytes");
+    /// With a key of 16 or of 32 bytes.
+    fn new(key: &[u8], salt: [u8; 12]) -> Self {
+        let algorithm = if key.len() == MAX_KEY_LEN { &AES_256_GCM } else { &AES_128_GCM };
+        let key = UnboundKey::new(algorithm, key).expect("the key has the length of its algorithm");
         Self {
             key: LessSafeKey::new(key),
             salt,

@@ -12,7 +12,7 @@ mod session;
 mod suite;
 mod window;
 
-pub use crate::model::srtp::{KEY_LEN, Keys, MAX_SALT_LEN, Profile};
+pub use crate::model::srtp::{Keys, MAX_KEY_LEN, MAX_SALT_LEN, Profile};
 pub use receive::ReceiveContext;
 pub use send::SendContext;
 pub use session::Session;

@@ -15,7 +15,7 @@ impl Suite {
     pub(super) fn new(keys: &Keys) -> Self {
         match keys.profile {
             Profile::Aes128CmSha1_80 | Profile::Aes128CmSha1_32 => Self::Cm(Cm::new(keys)),
-            Profile::AeadAes128Gcm => Self::Gcm(Gcm::new(keys)),
+            Profile::AeadAes128Gcm | Profile::AeadAes256Gcm => Self::Gcm(Gcm::new(keys)),
         }
     }
 

@@ -8,7 +8,7 @@ use data_encoding::{BASE64, BASE64_NOPAD};
 use rand::RngCore;
 
 use super::text::MediaLine;
-use crate::model::srtp::{KEY_LEN, Keys, MAX_SALT_LEN, Profile};
+use crate::model::srtp::{Keys, MAX_KEY_LEN, MAX_SALT_LEN, Profile};
 
 /// What we offer, best first.
 pub(super) const OFFERED: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80];
@@ -102,16 +102,17 @@ fn parse_key(profile: Profile, text: &str) -> Result<Keys, BadCrypto> {
     let mut parts = text.strip_prefix("inline:").ok_or(BadCrypto::Key)?.split('|');
     let inline = parts.next().unwrap_or_default().trim_end_matches('=');
     let raw = BASE64_NOPAD.decode(inline.as_bytes()).map_err(|_| BadCrypto::Key)?;
-    if raw.len() != KEY_LEN + profile.salt_len() {
+    let key_len = profile.key_len();
+    if raw.len() != key_len + profile.salt_len() {
         return Err(BadCrypto::Key);
     }
     let mut keys = Keys {
         profile,
-        key: [0; KEY_LEN],
+        key: [0; MAX_KEY_LEN],
         salt: [0; MAX_SALT_LEN],
     };
-    keys.key.copy_from_slice(&raw[..KEY_LEN]);
-    keys.salt[..profile.salt_len()].copy_from_slice(&raw[KEY_LEN..]);
+    keys.key[..key_len].copy_from_slice(&raw[..key_len]);
+    keys.salt[..profile.salt_len()].copy_from_slice(&raw[key_len..]);
     for (place, part) in parts.enumerate() {
         match part.split_once(':') {
             // No byte of it in the packets.
@@ -143,10 +144,10 @@ fn is_harmless(parameter: &str) -> bool {
 pub(super) fn new_keys(profile: Profile, rng: &mut impl RngCore) -> Keys {
     let mut keys = Keys {
         profile,
-        key: [0; KEY_LEN],
+        key: [0; MAX_KEY_LEN],
         salt: [0; MAX_SALT_LEN],
     };
-    rng.fill_bytes(&mut keys.key);
+    rng.fill_bytes(&mut keys.key[..profile.key_len()]);
     rng.fill_bytes(&mut keys.salt[..profile.salt_len()]);
     keys
 }
@@ -154,7 +155,7 @@ pub(super) fn new_keys(profile: Profile, rng: &mut impl RngCore) -> Keys {
 impl fmt::Display for Crypto {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Keys { profile, key, salt } = &self.keys;
-        let raw = [key.as_slice(), &salt[..profile.salt_len()]].concat();
+        let raw = [&key[..profile.key_len()], &salt[..profile.salt_len()]].concat();
         write!(f, "{} {} inline:{}", self.tag, profile.suite(), BASE64.encode(&raw))
     }
 }
@@ -191,7 +192,7 @@ mod tests {
     fn the_examples_of_the_rfc() {
         let crypto = Crypto::parse(&format!("1 AES_CM_128_HMAC_SHA1_80 inline:{CM}|2^20")).expect("usable");
         assert_eq!((crypto.tag, crypto.keys.profile), (1, Profile::Aes128CmSha1_80));
-        assert_eq!(&crypto.keys.key, b"YS___semctl () {");
+        assert_eq!(&crypto.keys.key[..16], b"YS___semctl () {");
         assert_eq!(&crypto.keys.salt, b"\t220;}\n}\nunles");
         let short = Crypto::parse(&format!("2 AES_CM_128_HMAC_SHA1_32 inline:{CM}|1:0 WSH=64 -x")).expect("usable");
         assert_eq!((short.tag, short.keys.profile), (2, Profile::Aes128CmSha1_32));

@@ -63,7 +63,7 @@ fn r72_a_report_is_believed_by_its_tag_whatever_its_e_bit() {
         let forged = [rtcp(9), vec![0; sealed.len() - rtcp(9).len()]].concat();
         for index in [0x7fff_ffff_u32, 0xffff_ffff] {
             let mut forged = forged.clone();
-            let at = if profile == Profile::AeadAes128Gcm {
+            let at = if matches!(profile, Profile::AeadAes128Gcm | Profile::AeadAes256Gcm) {
                 forged.len() - 4
             } else {
                 forged.len() - 14

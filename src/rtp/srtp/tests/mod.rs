@@ -9,11 +9,16 @@ mod oracle;
 mod rekey;
 mod vectors;
 
-const PROFILES: [Profile; 3] = [Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32, Profile::AeadAes128Gcm];
+const PROFILES: [Profile; 4] = [
+    Profile::Aes128CmSha1_80,
+    Profile::Aes128CmSha1_32,
+    Profile::AeadAes128Gcm,
+    Profile::AeadAes256Gcm,
+];
 
 fn keys(profile: Profile, rng: &mut StdRng) -> Keys {
-    let (mut key, mut salt) = ([0; KEY_LEN], [0; MAX_SALT_LEN]);
-    rng.fill_bytes(&mut key);
+    let (mut key, mut salt) = ([0; MAX_KEY_LEN], [0; MAX_SALT_LEN]);
+    rng.fill_bytes(&mut key[..profile.key_len()]);
     rng.fill_bytes(&mut salt[..profile.salt_len()]);
     Keys { profile, key, salt }
 }

@@ -9,9 +9,10 @@ fn oracle(keys: &Keys) -> Context {
         Profile::Aes128CmSha1_80 => ProtectionProfile::Aes128CmHmacSha1_80,
         Profile::Aes128CmSha1_32 => ProtectionProfile::Aes128CmHmacSha1_32,
         Profile::AeadAes128Gcm => ProtectionProfile::AeadAes128Gcm,
+        Profile::AeadAes256Gcm => ProtectionProfile::AeadAes256Gcm,
     };
     let (salt, provider) = (&keys.salt[..keys.profile.salt_len()], default_provider().expect("a provider"));
-    Context::new(&keys.key, salt, profile, None, None, provider.crypto()).expect("a context")
+    Context::new(&keys.key[..keys.profile.key_len()], salt, profile, None, None, provider.crypto()).expect("a context")
 }
 
 #[test]

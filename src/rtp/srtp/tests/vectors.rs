@@ -39,7 +39,7 @@ fn aes_counter_mode() {
 fn key_derivation() {
     let keys = Keys {
         profile: Profile::Aes128CmSha1_80,
-        key: array("e1f97a0d3e018be0d64fa32c06de4139"),
+        key: array("e1f97a0d3e018be0d64fa32c06de4139 00000000000000000000000000000000"),
         salt: array("0ec675ad498afeebb6960b3aabe6"),
     };
     assert_eq!(derive(&keys, Label::RtpKey), array::<16>("c61e7a93744f39ee10734afe3ff7a087"));

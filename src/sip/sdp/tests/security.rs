@@ -1,6 +1,7 @@
 //! Rule R72: who offers what, what is taken, what is refused, and when keys change.
 
 use super::*;
+use crate::model::media::PortKind;
 use crate::model::srtp::{Profile, Protection, Sdes};
 
 const CM: &str = "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz";
@@ -28,9 +29,9 @@ fn cm(tag: u32, key: &str) -> String {
 }
 
 fn sdes(media: &LegMedia) -> Sdes {
-    match media.security {
-        Security::Sdes(sdes) => sdes,
-        Security::Plain => panic!("no SRTP"),
+    match &media.security {
+        Security::Sdes(sdes) => *sdes,
+        Security::Plain | Security::Dtls(_) => panic!("no SRTP"),
     }
 }
 
@@ -75,8 +76,8 @@ fn r72_what_is_answered_to_whom() {
         "399 conf.example \"encrypted media is required, with keys that others cannot read\""
     );
     // Nothing is opened for what can't be met.
-    let check = |lines: &str| check(&offer(lines), &[Codec::Pcmu], HERE.parse().unwrap(), terms(Required, true));
-    assert_eq!((check(&plain), check(&secure)), (Err(Unacceptable::Unprotected), Ok(())));
+    let check = |lines: &str| check(&offer(lines), &[Codec::Pcmu], HERE.parse().unwrap(), terms(Required, true), true);
+    assert_eq!((check(&plain), check(&secure)), (Err(Unacceptable::Unprotected), Ok(PortKind::Own)));
 }
 
 #[test]
