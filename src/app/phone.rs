@@ -144,6 +144,8 @@ impl Phone {
             session: u64::from(rng.random::<u32>()),
             codecs: args.codecs,
             comfort_noise: false,
+            dtls: None,
+            ice: None,
             terms: Terms {
                 policy: Policy::Never,
                 signalling_protected: false,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use mixer::Codec;
 use serde::{Deserialize, Serialize};
 
-use super::{Correlation, LegId, RoomName, srtp::Security};
+use super::{Correlation, LegId, RoomName, ice::IceMedia, srtp::Security};
 
 /// Which way audio flows, from our point of view (RFC 3264).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,17 @@ pub struct LegMedia {
     pub direction: Direction,
     /// The peer put us on hold (rule R44): it isn't mixed and is exempt from the RTP time-out.
     pub on_hold: bool,
+    /// Where media goes is found by ICE; with this, `rtp` and `rtcp` say nothing.
+    pub ice: Option<IceMedia>,
+}
+
+/// On which kind of port a leg gets its media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortKind {
+    /// A pair of its own, for RTP and RTCP.
+    Own,
+    /// One that it shares with others, which ICE tells apart.
+    Shared,
 }
 
 /// A place in a room's mix.

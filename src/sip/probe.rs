@@ -7,9 +7,13 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     auth::Authenticator,
     msg::{Headers, Message, StreamDecoder, parse_datagram},
-    sdp::{LocalMedia, Negotiation, Sdp, Terms},
+    sdp::{LocalDtls, LocalMedia, Negotiation, Sdp, Terms},
 };
-use crate::model::{media::Codec, srtp::Policy};
+use crate::model::{
+    dtls::{Fingerprint, FingerprintHash},
+    media::Codec,
+    srtp::Policy,
+};
 
 /// Reads a datagram and every header, prints it, and reads it as a stream.
 pub fn probe_message(bytes: &[u8]) {
@@ -88,6 +92,11 @@ pub fn probe_description(bytes: &[u8]) {
         session: 1,
         codecs,
         comfort_noise: true,
+        dtls: Some(LocalDtls {
+            fingerprint: Fingerprint::new(FingerprintHash::Sha256, &[7; 32]),
+            offer: false,
+        }),
+        ice: None,
         terms: Terms {
             policy: Policy::Allowed,
             signalling_protected: false,

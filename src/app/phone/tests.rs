@@ -106,6 +106,8 @@ fn negotiation(voice: &UdpSocket) -> Negotiation {
         session: 1,
         codecs: vec![Codec::Pcmu],
         comfort_noise: false,
+        dtls: None,
+        ice: None,
         terms: Terms::default(),
     };
     Negotiation::new(local, StdRng::seed_from_u64(1))

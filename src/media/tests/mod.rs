@@ -143,5 +143,6 @@ fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
         signalled_from: rtp.ip(),
         direction: Direction::SendRecv,
         on_hold: false,
+        ice: None,
     }
 }

@@ -6,7 +6,9 @@ use rand::rngs::StdRng;
 
 use crate::model::{
     Direction, LegMedia,
-    media::{Codec, Levels},
+    dtls::DtlsRole,
+    ice::IceCredentials,
+    media::{Codec, Levels, PortKind},
     srtp::{Policy, Security},
 };
 
@@ -16,6 +18,7 @@ use super::{
     formats::{Format, Numbers, clock, known, wants_dtx, write},
     sdes::{self, KeyRing},
     text::{Attribute, BadSdp, Connection, MediaLine, Origin, Sdp, find, rtcp_attribute},
+    transport::{self, Carriage, DTLS_PROTOCOL, IceSeed, LocalDtls, OurSetup},
 };
 
 /// Our end of a call's media.
@@ -31,6 +34,10 @@ pub struct LocalMedia {
     pub codecs: Vec<Codec>,
     /// Comfort noise may be used (rule R62).
     pub comfort_noise: bool,
+    /// DTLS-SRTP, if it may be used.
+    pub dtls: Option<LocalDtls>,
+    /// `rtp` is a port that many legs share: there is media only by ICE.
+    pub ice: Option<IceSeed>,
     /// Protection of the media.
     pub terms: Terms,
 }
@@ -118,13 +125,33 @@ pub struct Negotiation {
     numbers: Numbers,
     agreed: Option<Agreed>,
     keys: KeyRing,
+    /// How often ICE has restarted.
+    restarts: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Agreed {
     codec: Codec,
     /// The peer has once been willing to hear us and be heard: from then on sendonly means hold (rule R44).
     two_way: bool,
+    /// With DTLS.
+    carriage: Option<Carriage>,
+    /// Ours in the DTLS association, once there was to be one.
+    role: Option<DtlsRole>,
+}
+
+/// What limits the choice of their audio line.
+#[derive(Debug, Clone, Copy)]
+struct Limits<'a> {
+    codecs: &'a [Codec],
+    /// An address of the family that we have.
+    family: IpAddr,
+    /// Where the signalling came from.
+    from: IpAddr,
+    terms: Terms,
+    dtls: bool,
+    /// Nothing but ICE.
+    ice: bool,
 }
 
 /// What a peer's audio line says, checked.
@@ -137,13 +164,30 @@ struct Theirs<'a> {
     direction: Direction,
     /// Keys, if the media is SRTP.
     crypto: Option<Crypto>,
+    /// With DTLS.
+    carriage: Option<Carriage>,
 }
 
-/// Whether an offer could be met, before anything is opened for it.
-pub fn check(offer: &[u8], codecs: &[Codec], family: IpAddr, terms: Terms) -> Result<(), Unacceptable> {
+impl Theirs<'_> {
+    fn ice(&self) -> Option<&IceCredentials> {
+        self.carriage.as_ref().and_then(Carriage::ice)
+    }
+}
+
+/// Whether an offer could be met, before anything is opened for it, and on which kind of port. `dtls`: DTLS-SRTP may be used.
+pub fn check(offer: &[u8], codecs: &[Codec], family: IpAddr, terms: Terms, dtls: bool) -> Result<PortKind, Unacceptable> {
     let offer = Sdp::parse(offer)?;
-    let theirs = pick(&offer, codecs, family, family, terms)?;
-    choose(&theirs, codecs, None).map(|_| ())
+    let limits = Limits {
+        codecs,
+        family,
+        from: family,
+        terms,
+        dtls,
+        ice: false,
+    };
+    let theirs = pick(&offer, limits)?;
+    choose(&theirs, codecs, None)?;
+    Ok(if theirs.ice().is_some() { PortKind::Shared } else { PortKind::Own })
 }
 
 impl Negotiation {
@@ -156,18 +200,31 @@ impl Negotiation {
             audio: 0,
             numbers: Numbers::default(),
             agreed: None,
+            restarts: 0,
+        }
+    }
+
+    fn limits(&self, from: IpAddr) -> Limits<'_> {
+        Limits {
+            codecs: &self.local.codecs,
+            family: self.local.rtp.ip(),
+            from,
+            terms: self.keys.terms(),
+            dtls: self.local.dtls.is_some(),
+            ice: self.local.ice.is_some(),
         }
     }
 
     /// Answers an offer. `from` is where the signalling came from. An offer that can't be met changes nothing (rule R43).
     pub fn answer(&mut self, offer: &[u8], from: IpAddr) -> Result<(String, LegMedia), Unacceptable> {
         let offer = Sdp::parse(offer)?;
-        let theirs = pick(&offer, &self.local.codecs, self.local.rtp.ip(), from, self.keys.terms())?;
-        let sticky = self.agreed.map(|a| a.codec);
+        let theirs = pick(&offer, self.limits(from))?;
+        let sticky = self.agreed.as_ref().map(|a| a.codec);
         let (number, codec) = choose(&theirs, &self.local.codecs, sticky)?;
         let keys = keys_for(&theirs.formats, codec);
         let noise = self.local.comfort_noise && codec != Codec::Opus && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise);
-        let mut media = self.media(&theirs, codec, number, from);
+        let restarts = self.restarts + u32::from(self.restarted_by(&theirs));
+        let mut media = self.media(&theirs, codec, number, from, restarts);
         media.payload_type_in = number;
         media.dtmf_in = keys.map(|(n, _)| n);
         media.comfort_noise = noise;
@@ -179,14 +236,21 @@ impl Negotiation {
         media.levels = extmap::read(theirs.line, &offer.attributes);
         extmap::write(&mut line, media.levels);
         self.add_rtcp(&mut line, media.rtcp_mux);
-        media.security = self.keys.answer(theirs.crypto, &mut line);
+        let mut session = Vec::new();
+        if let Some(carriage) = &theirs.carriage {
+            media.security = Security::Dtls(carriage.dtls(self.role(carriage)));
+            session = self.carry(&mut line, carriage, OurSetup::Answer(self.role(carriage)), restarts);
+        } else {
+            media.security = self.keys.answer(theirs.crypto, &mut line);
+        }
         let mut lines: Vec<MediaLine> = offer.media.iter().map(MediaLine::refused).collect();
         lines[theirs.index] = line;
 
         self.numbers.learn(&theirs.formats);
         self.audio = theirs.index;
+        self.restarts = restarts;
         self.agree(codec, &theirs);
-        Ok((self.say(lines), media))
+        Ok((self.say(session, lines), media))
     }
 
     /// Makes the offer of a call of ours: where SRTP is allowed it insists on it (rule R72).
@@ -220,19 +284,33 @@ impl Negotiation {
         let formats: Vec<(u8, Format)> = wanted.into_iter().filter_map(|f| self.numbers.of(f).map(|n| (n, f))).collect();
         let before = self.said.as_ref().filter(|_| self.agreed.is_some());
         let before = before.and_then(|said| said.media.get(self.audio));
-        let protocol = self.keys.protocol(before.map(|line| line.protocol.as_str()), dials);
+        let protocol = match &self.agreed {
+            None if self.offers_dtls() => DTLS_PROTOCOL.to_owned(),
+            _ => self.keys.protocol(before.map(|line| line.protocol.as_str()), dials),
+        };
         let mut line = self.line(&protocol, &formats, Direction::SendRecv, PTIME_MS);
         extmap::offer(&mut line);
         line.attributes.push(Attribute::flag("rtcp-mux"));
         line.attributes.push(Attribute::new("rtcp", self.local.rtcp.port()));
-        self.keys.offer(&mut line);
+        let mut session = Vec::new();
+        if transport::is_dtls(&protocol) {
+            let before = self.agreed.as_ref().and_then(|a| a.carriage.clone());
+            session = self.carry(&mut line, &before.unwrap_or_else(Carriage::first), OurSetup::Offer, self.restarts);
+        } else {
+            self.keys.offer(&mut line);
+        }
         // Lines never vanish (rule R43): those beside the audio stay refused.
         let mut lines: Vec<MediaLine> = self.said.iter().flat_map(|s| s.media.iter()).map(MediaLine::refused).collect();
         match lines.get_mut(self.audio) {
             Some(place) => *place = line,
             None => lines.push(line),
         }
-        self.say(lines)
+        self.say(session, lines)
+    }
+
+    /// Whether our first offer is for DTLS.
+    fn offers_dtls(&self) -> bool {
+        self.local.ice.is_some() || self.local.dtls.as_ref().is_some_and(|d| d.offer)
     }
 
     /// Reads the answer to our last [`offer`](Self::offer).
@@ -244,14 +322,10 @@ impl Negotiation {
             return Err(Unacceptable::Mismatch);
         }
         let ours = known(our_line);
-        let theirs = usable(
-            &answer,
-            self.audio,
-            &self.local.codecs,
-            self.local.rtp.ip(),
-            from,
-            self.keys.terms(),
-        )?;
+        let theirs = usable(&answer, self.audio, self.limits(from))?;
+        if theirs.carriage.is_some() != transport::is_dtls(&our_line.protocol) {
+            return Err(Unacceptable::Mismatch);
+        }
         let our_number = |format: Format| ours.iter().find(|(_, f)| *f == format).map(|(n, _)| *n);
         // The first codec of the answer is the one that its sender prefers (RFC 3264 section 7). The numbers may differ: each side names
         // those that it wants to receive.
@@ -260,22 +334,29 @@ impl Negotiation {
             Format::Keys(_) | Format::ComfortNoise => None,
         };
         let (number, our_voice, codec) = theirs.formats.iter().find_map(voice).ok_or(Unacceptable::NoCodec)?;
-        let mut media = self.media(&theirs, codec, number, from);
+        let mut media = self.media(&theirs, codec, number, from, self.restarts);
         media.payload_type_in = our_voice;
         media.dtmf_in = keys_for(&theirs.formats, codec).and_then(|(_, format)| our_number(format));
         media.comfort_noise = codec != Codec::Opus
             && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise)
             && our_number(Format::ComfortNoise).is_some();
-        media.security = self.keys.read_answer(our_line, theirs.line, theirs.crypto)?;
+        media.security = match &theirs.carriage {
+            Some(carriage) => Security::Dtls(carriage.dtls(self.role(carriage))),
+            None => self.keys.read_answer(our_line, theirs.line, theirs.crypto)?,
+        };
         media.levels = extmap::agreed(extmap::read(theirs.line, &answer.attributes));
         self.agree(codec, &theirs);
         Ok(media)
     }
 
     /// What follows from the peer's description, whichever role it has.
-    fn media(&self, theirs: &Theirs<'_>, codec: Codec, number: u8, from: IpAddr) -> LegMedia {
+    fn media(&self, theirs: &Theirs<'_>, codec: Codec, number: u8, from: IpAddr, restarts: u32) -> LegMedia {
         let rtp = SocketAddr::new(theirs.ip, theirs.line.port);
-        let rtcp_mux = theirs.line.attribute("rtcp-mux").is_some();
+        let rtcp_mux = match &theirs.carriage {
+            Some(carriage) => carriage.mux,
+            None => theirs.line.attribute("rtcp-mux").is_some(),
+        };
+        let local_ice = self.local.ice.as_ref().map(|seed| seed.credentials(restarts));
         let apart = || theirs.line.attribute("rtcp").and_then(|value| rtcp_attribute(value, theirs.ip));
         let rtcp = if rtcp_mux {
             rtp
@@ -292,7 +373,7 @@ impl Negotiation {
             Direction::RecvOnly => Direction::SendOnly,
             Direction::Inactive => Direction::Inactive,
         };
-        let two_way = self.agreed.is_some_and(|a| a.two_way);
+        let two_way = self.agreed.as_ref().is_some_and(|a| a.two_way);
         let on_hold = match theirs.direction {
             Direction::Inactive => true,
             Direction::SendOnly => two_way || nowhere,
@@ -314,13 +395,45 @@ impl Negotiation {
             signalled_from: from,
             direction,
             on_hold,
+            ice: theirs.carriage.as_ref().and_then(|c| c.ice_media(local_ice)),
         }
+    }
+
+    /// Our role in the association that a peer's description asks for.
+    fn role(&self, carriage: &Carriage) -> Option<DtlsRole> {
+        carriage.role(self.agreed.as_ref().and_then(|a| a.role))
+    }
+
+    /// Whether an offer restarts ICE: by other credentials than before (RFC 8839 section 4.4.3.1.1).
+    fn restarted_by(&self, theirs: &Theirs<'_>) -> bool {
+        let before = self.agreed.as_ref().and_then(|a| a.carriage.as_ref()?.ice());
+        before.is_some() && before != theirs.ice()
+    }
+
+    /// Writes into our line how it is carried; gives what is to be said for the session.
+    fn carry(&self, line: &mut MediaLine, like: &Carriage, setup: OurSetup, restarts: u32) -> Vec<Attribute> {
+        let Some(dtls) = &self.local.dtls else { return Vec::new() };
+        let ours = transport::Ours {
+            fingerprint: &dtls.fingerprint,
+            setup,
+            ice: self.local.ice.as_ref().map(|seed| (seed.credentials(restarts), self.local.rtp)),
+            mid: like.mid(),
+            bundled: like.bundled(),
+        };
+        ours.write(line);
+        ours.session()
     }
 
     fn agree(&mut self, codec: Codec, theirs: &Theirs<'_>) {
         let now = theirs.direction == Direction::SendRecv && !theirs.ip.is_unspecified();
-        let two_way = now || self.agreed.is_some_and(|a| a.two_way);
-        self.agreed = Some(Agreed { codec, two_way });
+        let two_way = now || self.agreed.as_ref().is_some_and(|a| a.two_way);
+        let before = self.agreed.as_ref().and_then(|a| a.role);
+        self.agreed = Some(Agreed {
+            codec,
+            two_way,
+            carriage: theirs.carriage.clone(),
+            role: theirs.carriage.as_ref().and_then(|c| self.role(c)).or(before),
+        });
     }
 
     fn line(&self, protocol: &str, formats: &[(u8, Format)], direction: Direction, ptime_ms: u8) -> MediaLine {
@@ -348,7 +461,7 @@ impl Negotiation {
     }
 
     /// Writes a description: the version goes up by one if anything else changed (rule R43).
-    fn say(&mut self, media: Vec<MediaLine>) -> String {
+    fn say(&mut self, attributes: Vec<Attribute>, media: Vec<MediaLine>) -> String {
         let address = Connection::Ip(self.local.rtp.ip());
         let version = self.said.as_ref().map_or(FIRST_VERSION, |s| s.origin.version);
         let origin = Origin {
@@ -360,7 +473,7 @@ impl Negotiation {
         let mut sdp = Sdp {
             origin,
             connection: Some(address),
-            attributes: Vec::new(),
+            attributes,
             media,
         };
         if self.said.as_ref().is_some_and(|said| *said != sdp) {
@@ -393,15 +506,11 @@ fn ptime(line: &MediaLine) -> u8 {
 }
 
 /// The first audio line that we can use. The error is that of the line that came nearest.
-fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr, terms: Terms) -> Result<Theirs<'a>, Unacceptable> {
-    let audio = offer
-        .media
-        .iter()
-        .enumerate()
-        .filter(|(_, line)| line.kind == "audio" && line.port != 0);
+fn pick<'a>(offer: &'a Sdp, limits: Limits<'_>) -> Result<Theirs<'a>, Unacceptable> {
+    let audio = offer.media.iter().enumerate().filter(|(_, line)| is_audio(line));
     let mut why = Unacceptable::NoAudio;
     for (index, _) in audio {
-        match usable(offer, index, codecs, family, from, terms) {
+        match usable(offer, index, limits) {
             Ok(theirs) => return Ok(theirs),
             Err(flaw) => why = flaw,
         }
@@ -409,20 +518,25 @@ fn pick<'a>(offer: &'a Sdp, codecs: &[Codec], family: IpAddr, from: IpAddr, term
     Err(why)
 }
 
-fn usable<'a>(
-    sdp: &'a Sdp,
-    index: usize,
-    codecs: &[Codec],
-    family: IpAddr,
-    from: IpAddr,
-    terms: Terms,
-) -> Result<Theirs<'a>, Unacceptable> {
-    let line = sdp
-        .media
-        .get(index)
-        .filter(|l| l.kind == "audio" && l.port != 0)
-        .ok_or(Unacceptable::NoAudio)?;
-    let crypto = sdes::read(line, terms)?;
+fn usable<'a>(sdp: &'a Sdp, index: usize, limits: Limits<'_>) -> Result<Theirs<'a>, Unacceptable> {
+    let Limits {
+        codecs,
+        family,
+        from,
+        terms,
+        ..
+    } = limits;
+    let line = sdp.media.get(index).filter(|line| is_audio(line)).ok_or(Unacceptable::NoAudio)?;
+    let carriage = transport::is_dtls(&line.protocol).then(|| Carriage::read(sdp, line));
+    let by_ice = carriage.as_ref().is_some_and(|c| c.ice().is_some());
+    let crypto = match &carriage {
+        Some(carriage) if limits.dtls && terms.policy != Policy::Never && carriage.has_fingerprint() => None,
+        Some(_) => return Err(Unacceptable::Protocol),
+        None => sdes::read(line, terms)?,
+    };
+    if limits.ice && !by_ice {
+        return Err(Unacceptable::Protocol);
+    }
     let formats = known(line);
     if !formats.iter().any(|(_, f)| codecs.iter().any(|c| *f == Format::Voice(*c))) {
         return Err(Unacceptable::NoCodec);
@@ -433,6 +547,8 @@ fn usable<'a>(
         Some(Connection::Name(_)) => from,
         None => return Err(BadSdp("no c= line").into()),
     };
+    // With ICE the address is one of several, or none yet: who sends valid checks is the peer.
+    let ip = if by_ice { from } else { ip };
     if ip.is_multicast() {
         return Err(Unacceptable::Multicast);
     }
@@ -449,7 +565,13 @@ fn usable<'a>(
         ip,
         direction,
         crypto,
+        carriage,
     })
+}
+
+/// An audio line that is in use: on a port of its own, or on that of another line (RFC 9143 section 6).
+fn is_audio(line: &MediaLine) -> bool {
+    line.kind == "audio" && (line.port != 0 || line.attribute("bundle-only").is_some())
 }
 
 /// Number and codec: what is in use already, if it is still offered, else the best of ours.

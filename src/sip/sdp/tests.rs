@@ -33,6 +33,8 @@ fn party(codecs: &[Codec], terms: Terms, seed: u64) -> Negotiation {
         session: 7,
         codecs: codecs.to_vec(),
         comfort_noise: true,
+        dtls: None,
+        ice: None,
         terms,
     };
     Negotiation::new(local, StdRng::seed_from_u64(seed))
@@ -86,6 +88,7 @@ fn a_plain_phone_is_answered_with_one_codec() {
         signalled_from: from(),
         direction: Direction::SendRecv,
         on_hold: false,
+        ice: None,
     };
     assert_eq!(media, expected);
 }
@@ -239,7 +242,8 @@ fn r40_what_cannot_be_met_is_a_488_with_a_warning() {
                 &offer(lines),
                 &[Codec::Opus, Codec::Pcma, Codec::Pcmu],
                 HERE.parse().unwrap(),
-                PLAIN
+                PLAIN,
+                true
             ),
             Err(why)
         );
@@ -342,6 +346,8 @@ fn ipv6_and_names() {
         session: 7,
         codecs: vec![Codec::Pcmu],
         comfort_noise: false,
+        dtls: None,
+        ice: None,
         terms: Terms::default(),
     };
     let mut six = Negotiation::new(local, StdRng::seed_from_u64(1));

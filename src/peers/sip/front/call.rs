@@ -102,7 +102,7 @@ impl SipFront {
         };
         // What can't be met must not cost a port.
         if let Some(offer) = &offer {
-            sdp::check(&offer.bytes, &self.settings.media.codecs, peer, terms).map_err(|why| self.unacceptable(why))?;
+            sdp::check(&offer.bytes, &self.settings.media.codecs, peer, terms, false).map_err(|why| self.unacceptable(why))?;
         }
         let opening = Opening {
             leg,
@@ -124,6 +124,8 @@ impl SipFront {
             session: self.rng.random_range(1..=i64::MAX as u64),
             codecs: self.settings.media.codecs.clone(),
             comfort_noise: self.settings.media.comfort_noise,
+            dtls: None,
+            ice: None,
             terms,
         };
         let mut negotiation = Negotiation::new(local, StdRng::from_rng(&mut self.rng));
