@@ -7,7 +7,8 @@ use crate::Leg;
 /// A fact from the mixer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// The leg began or stopped to speak: level over the floor, with hang-over.
+    /// The leg began or stopped to speak: level over the floor, with hang-over; by its decoded voice or, if it isn't among those heard, by
+    /// what its packets tell.
     Speaking(Leg, bool),
     /// The last tick was the first with (or without) the leg's voice after [`Command::Mute`](crate::Command::Mute) or
     /// [`Command::Remove`](crate::Command::Remove).

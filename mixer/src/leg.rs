@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::{
-    Codec, JitterStats, LegSettings, Output, Packet, Unbuildable,
-    ear::Ear,
-    level::Gate,
+    Codec, JitterStats, LegSettings, Output, Packet, Talker, Unbuildable,
+    ear::{Ear, Prober},
+    level::{Gate, Level},
     limiter::Limiter,
     mouth::{Mouth, Shared, Silence},
     output::{Outlet, Source},
@@ -26,7 +26,6 @@ pub struct LegAudio {
     pub(crate) apply: bool,
     /// The leg counts as speaking, as last reported.
     pub(crate) speaking: bool,
-    pub(crate) gate: Gate,
     /// The last sample that the leg had in the mix; `None` if it wasn't in the last tick's.
     pub(crate) last: Option<i16>,
     /// This is the first tick with its voice.
@@ -49,7 +48,6 @@ impl LegAudio {
             sending: true,
             apply: false,
             speaking: false,
-            gate: Gate::default(),
             last: None,
             enters: false,
             outlet: Outlet::new(settings)?,
@@ -75,19 +73,18 @@ impl LegAudio {
     }
 
     /// Fills the frame with this tick's voice, at the codec's own rate; `false` if there is none.
-    pub(crate) fn pull(&mut self, frame: &mut Frame) -> bool {
+    pub(crate) fn pull(&mut self, gate: &mut Gate, frame: &mut Frame) -> bool {
         frame.set_rate(self.settings.codec.rate());
-        self.ear.pull(&mut self.gate, frame.pcm_mut())
+        self.ear.pull(gate, frame.pcm_mut())
+    }
+
+    /// How loud it is by its newest packets.
+    pub(crate) fn probe(&mut self, prober: &mut Prober) -> Level {
+        self.ear.probe(prober)
     }
 
     /// Lets a tick of what the leg says pass unheard.
     pub(crate) fn skim(&mut self) {
-        self.ear.skim();
-        self.gate.close();
-    }
-
-    /// Lets a tick pass that isn't mixed at all.
-    pub(crate) fn skip(&mut self) {
         self.ear.skim();
     }
 
@@ -96,7 +93,6 @@ impl LegAudio {
         self.mouth.forget();
         self.ear.forget();
         self.tail.clear();
-        self.gate.close();
         self.limiter = Limiter::new();
         self.apply = false;
         self.speaking = false;
@@ -106,7 +102,7 @@ impl LegAudio {
     /// Goes on where another leg's audio was.
     pub(crate) fn take_over(&mut self, other: &Self) {
         (self.muted, self.heard, self.sending) = (other.muted, other.heard, other.sending);
-        (self.apply, self.speaking, self.gate) = (other.apply, other.speaking, other.gate);
+        (self.apply, self.speaking) = (other.apply, other.speaking);
         self.outlet.take_over(&other.outlet);
     }
 
@@ -121,8 +117,9 @@ impl LegAudio {
     }
 
     /// What is sent in this tick.
-    pub(crate) fn output<'a>(&'a self, frames: &Frames<'a>) -> Option<Output<'a>> {
-        self.outlet.due(|source| frames.find(self.settings.codec, source, &self.mouth).1)
+    pub(crate) fn output<'a>(&'a self, frames: &Frames<'a>, talkers: &'a [Talker]) -> Option<Output<'a>> {
+        self.outlet
+            .due(talkers, |source| frames.find(self.settings.codec, source, &self.mouth).1)
     }
 }
 

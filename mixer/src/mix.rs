@@ -180,6 +180,14 @@ pub(crate) fn fade_in(voice: &mut [i16], rate: Rate) {
     }
 }
 
+/// Leads a voice to zero at its end.
+pub(crate) fn fade_out(voice: &mut [i16]) {
+    let length = voice.len() as i32;
+    for (left, sample) in (0..length).rev().zip(voice) {
+        *sample = (i32::from(*sample) * left / length) as i16;
+    }
+}
+
 /// Lets a voice begin at the sample where it ended, though something is missing between.
 pub(crate) fn join(last: i16, voice: &mut [i16], rate: Rate) {
     let ramp = (RAMP * rate.ratio()) as i32;

@@ -3,11 +3,13 @@
 use std::fmt;
 
 use crate::{
-    CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Rate, Refused,
+    CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Rate, Refused, Talker,
+    ear::Prober,
     event::Events,
+    floor::{Floor, MAX_VOICES, Standing},
     leg::Frames,
     limiter::Limiter,
-    mix::Mix,
+    mix::{Mix, fade_out},
     mouth::{Shared, Silence},
     output::Source,
     rates::MixingRate,
@@ -58,8 +60,15 @@ pub struct Mixer {
     events: Events,
     /// What is to be reported once the next tick was mixed.
     applied: Events,
+    floor: Floor,
+    /// Finds out how loud legs are that nobody hears; there is none where nobody is ever heard.
+    prober: Option<Prober>,
+    /// How many ticks of legs were decoded.
+    decoded: u64,
     /// Who is heard in this tick.
     voices: Vec<Voice>,
+    /// The same for those who hear it, twice over: so that those after one, and round to those before, lie side by side.
+    talkers: Vec<Talker>,
     mix: Mix,
     /// The last samples of voices that were in the last tick and aren't in this one, added up.
     ended: i32,
@@ -79,7 +88,7 @@ struct Voice {
 }
 
 impl Mixer {
-    /// Makes a mixer in which everybody hears everybody else, with room for up to that many legs (at most 10,000). Voices are added at the
+    /// Makes a mixer in which everybody hears the loudest others, with room for up to that many legs (at most 10,000). Voices are added at the
     /// highest rate that somebody both sends and hears, up to the cap (rule R67).
     pub fn new(cap: Rate, capacity: usize) -> Result<Self, CodecFailed> {
         Self::with(cap, capacity, true)
@@ -92,7 +101,7 @@ impl Mixer {
 
     fn with(cap: Rate, capacity: usize, open: bool) -> Result<Self, CodecFailed> {
         let capacity = capacity.min(MAX_LEGS);
-        let voices = if open { capacity } else { 0 };
+        let voices = if open { MAX_VOICES } else { 0 };
         Ok(Self {
             rate: MixingRate::new(cap),
             capacity,
@@ -101,7 +110,11 @@ impl Mixer {
             legs: Vec::with_capacity(capacity),
             events: Events::new(EVENTS_PER_LEG * capacity),
             applied: Events::new(capacity),
+            floor: Floor::new(capacity),
+            prober: if open { Some(Prober::new()?) } else { None },
+            decoded: 0,
             voices: Vec::with_capacity(voices),
+            talkers: Vec::with_capacity(2 * voices),
             mix: Mix::new(voices),
             ended: 0,
             filters: Filters::new(),
@@ -124,16 +137,25 @@ impl Mixer {
         }
     }
 
+    /// How many legs are heard together at most: the loudest (rule R65). 4 unless told otherwise, and never more than 15, which is how many
+    /// a packet can name (RFC 3550 section 5.1).
+    pub fn set_places(&mut self, places: usize) {
+        self.floor.set_places(places);
+    }
+
     /// Takes a packet that came for the leg; packets for legs that aren't here are ignored.
     pub fn push(&mut self, leg: Leg, packet: Packet<'_>) {
         if let Ok(at) = self.find(leg) {
-            self.legs[at].1.push(&packet);
+            let audio = &mut self.legs[at].1;
+            self.floor.arrive(at, audio.settings().codec, &packet);
+            audio.push(&packet);
         }
     }
 
     /// Mixes the next 20 ms.
     pub fn tick(&mut self) {
         self.tick += 1;
+        self.choose();
         let listeners = self.take_voices();
         self.add_voices(listeners);
         self.speak_to_talkers();
@@ -148,7 +170,7 @@ impl Mixer {
     /// before packets that came meanwhile are pushed.
     pub fn skip(&mut self, ticks: u32) {
         for (_, audio) in &mut self.legs {
-            (0..ticks.min(MAX_SKIM)).for_each(|_| audio.skip());
+            (0..ticks.min(MAX_SKIM)).for_each(|_| audio.skim());
             audio.outlet.pause(ticks);
         }
     }
@@ -160,8 +182,14 @@ impl Mixer {
             silence: &self.silence,
             shared: &self.shared,
         };
-        for (leg, audio) in &self.legs {
-            if let Some(output) = audio.output(&frames) {
+        let mut voices = self.voices.iter().map(|voice| voice.at).enumerate().peekable();
+        let heard = self.voices.len();
+        for (at, (leg, audio)) in self.legs.iter().enumerate() {
+            let talkers = match voices.next_if(|&(_, voice)| voice == at) {
+                Some((n, _)) => &self.talkers[n + 1..n + heard],
+                None => &self.talkers[..heard],
+            };
+            if let Some(output) = audio.output(&frames, talkers) {
                 send(*leg, output);
             }
         }
@@ -180,6 +208,11 @@ impl Mixer {
     /// What happened in a leg's jitter buffer so far.
     pub fn jitter(&self, leg: Leg) -> Option<JitterStats> {
         self.find(leg).ok().map(|at| self.legs[at].1.jitter())
+    }
+
+    /// How many ticks of legs were decoded so far, be it to hear them or only to find out how loud they are.
+    pub fn decoded(&self) -> u64 {
+        self.decoded
     }
 
     /// How many legs are here.
@@ -208,6 +241,7 @@ impl Mixer {
             Err(at) => {
                 audio.mouth.set_band(self.rate.cap());
                 self.legs.insert(at, (leg, audio));
+                self.floor.insert(at);
                 Ok(())
             }
         }
@@ -219,6 +253,7 @@ impl Mixer {
             Ok(at) => {
                 audio.mouth.set_band(self.rate.cap());
                 audio.take_over(&self.legs[at].1);
+                self.floor.replace(at);
                 let mut before = std::mem::replace(&mut self.legs[at].1, audio);
                 self.ended += before.leave();
                 Ok(before)
@@ -229,6 +264,7 @@ impl Mixer {
     fn remove(&mut self, leg: Leg) -> Result<Box<LegAudio>, Refused> {
         let at = self.find(leg).map_err(|_| Refused::Unknown(leg))?;
         let (_, mut audio) = self.legs.remove(at);
+        self.floor.remove(at);
         if audio.speaking {
             self.events.push(Event::Speaking(leg, false));
         }
@@ -243,9 +279,25 @@ impl Mixer {
         Ok(None)
     }
 
-    /// Decodes who is to be heard; gives the highest rate of those who hear.
+    /// Decides who is heard (rule R65).
+    fn choose(&mut self) {
+        for (at, (_, audio)) in self.legs.iter().enumerate() {
+            self.floor.turn(at, self.open && audio.heard && !audio.muted);
+        }
+        if let Some(prober) = &mut self.prober {
+            self.floor.doubt();
+            while let Some(at) = self.floor.next_probe() {
+                self.floor.probed(at, self.legs[at].1.probe(prober));
+                self.decoded += 1;
+            }
+        }
+        self.floor.choose();
+    }
+
+    /// Decodes who is heard; gives the highest rate of those who hear.
     fn take_voices(&mut self) -> Option<Rate> {
         self.voices.clear();
+        self.talkers.clear();
         let mut listeners = None;
         let mut frame = Frame::new(Rate::Narrow);
         for (at, (leg, audio)) in self.legs.iter_mut().enumerate() {
@@ -253,22 +305,32 @@ impl Mixer {
             if audio.sending {
                 listeners = listeners.max(Some(codec.rate()));
             }
-            let voice = if self.open && audio.heard && !audio.muted {
-                audio.pull(&mut frame)
-            } else {
+            let standing = self.floor.standing(at);
+            let voice = if standing == Standing::Out {
                 audio.skim();
                 false
+            } else {
+                self.decoded += 1;
+                let voice = audio.pull(self.floor.gate(at), &mut frame);
+                let level = self.floor.heard(at).dbov();
+                if voice {
+                    self.talkers.push(Talker { leg: *leg, level });
+                }
+                voice
             };
             if voice {
                 audio.enters = audio.last.is_none();
-                let frame = frame.clone();
+                let mut frame = frame.clone();
+                if standing == Standing::Leaving {
+                    fade_out(frame.pcm_mut());
+                }
                 self.voices.push(Voice { at, frame });
             } else if let Some(last) = audio.last.take() {
                 audio.tail.clear();
                 self.ended += i32::from(last);
                 self.shared.of_mut(codec).welcome();
             }
-            if audio.speaking != audio.gate.is_speaking() {
+            if audio.speaking != self.floor.is_speaking(at) {
                 audio.speaking = !audio.speaking;
                 self.events.push(Event::Speaking(*leg, audio.speaking));
             }
@@ -276,6 +338,7 @@ impl Mixer {
                 self.applied.push(Event::Applied(*leg));
             }
         }
+        self.talkers.extend_from_within(..);
         listeners
     }
 

@@ -1,6 +1,6 @@
 //! What a leg is sent in a tick: packet length, gaps in silence, RTP time.
 
-use crate::{Codec, LegSettings, Unbuildable, pack::Pack};
+use crate::{Codec, Leg, LegSettings, Unbuildable, pack::Pack};
 
 /// Ticks of silence that are sent before a gap may begin: the peer's decoder comes to rest.
 const SILENT_RUN: u32 = 10;
@@ -22,6 +22,18 @@ pub struct Output<'a> {
     pub timestamp: u32,
     /// The packet is the first one, or the first after a gap (rule R62).
     pub marker: bool,
+    /// Whose voices are in it, never the leg's own: for CSRC (RFC 3550 section 5.1) and RFC 6465 (rule R69). Of a packet of several ticks
+    /// those of the last.
+    pub talkers: &'a [Talker],
+}
+
+/// A voice that is in what a leg is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Talker {
+    /// Whose it is.
+    pub leg: Leg,
+    /// How loud it is in this tick, in -dBov (RFC 6465): 0 is the loudest, 127 silence.
+    pub level: u8,
 }
 
 /// What a payload is.
@@ -167,8 +179,8 @@ impl Outlet {
         })
     }
 
-    /// What is sent in this tick; `frame` finds the bytes.
-    pub(crate) fn due<'a>(&'a self, frame: impl FnOnce(Source) -> &'a [u8]) -> Option<Output<'a>> {
+    /// What is sent in this tick, with those voices in it; `frame` finds the bytes.
+    pub(crate) fn due<'a>(&'a self, talkers: &'a [Talker], frame: impl FnOnce(Source) -> &'a [u8]) -> Option<Output<'a>> {
         let Due { what, timestamp, marker } = self.due?;
         let (kind, payload) = match what {
             What::Frame(source) => (OutputKind::Audio, frame(source)),
@@ -180,6 +192,7 @@ impl Outlet {
             payload,
             timestamp,
             marker,
+            talkers,
         })
     }
 }
@@ -197,7 +210,7 @@ mod tests {
         let mut sent = Vec::new();
         for (tick, source) in sources.into_iter().enumerate() {
             outlet.send(source, &[0xf8, 1, 2]);
-            sent.extend(outlet.due(|_| &[1]).map(|o| (tick, o.kind, o.timestamp, o.marker)));
+            sent.extend(outlet.due(&[], |_| &[1]).map(|o| (tick, o.kind, o.timestamp, o.marker)));
         }
         sent
     }
@@ -281,7 +294,7 @@ mod tests {
         run(&mut leg, [Source::Shared; 3]);
         leg.pause(1);
         leg.pause(6);
-        assert!(leg.due(|_| &[]).is_none());
+        assert!(leg.due(&[], |_| &[]).is_none());
         assert_eq!(run(&mut leg, [Source::Shared; 2]), [(1, OutputKind::Audio, 1600, true)]);
     }
 }

@@ -40,6 +40,13 @@ impl Law {
         self.table()[usize::from((code ^ flip & 0x7f) | sign)].unsigned_abs()
     }
 
+    /// The mean square of the samples that the bytes stand for.
+    pub(crate) fn mean_square(self, bytes: &[u8]) -> u64 {
+        let table = self.table();
+        let square = |&byte: &u8| i64::from(table[usize::from(byte)]).pow(2) as u64;
+        bytes.iter().map(square).sum::<u64>() / bytes.len().max(1) as u64
+    }
+
     fn table(self) -> &'static [i16; 256] {
         match self {
             Self::Mu => &MU,

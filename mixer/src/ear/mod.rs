@@ -3,11 +3,17 @@
 mod conceal;
 mod opus;
 mod phone;
+mod probe;
 
-use crate::{Codec, CodecFailed, JitterStats, Packet, codec::Law, level::Gate};
+use crate::{
+    Codec, CodecFailed, JitterStats, Packet,
+    codec::Law,
+    level::{Gate, Level},
+};
 
 use opus::OpusEar;
 use phone::Phone;
+pub(crate) use probe::Prober;
 
 /// Jitter buffer and decoder of one leg.
 pub(crate) enum Ear {
@@ -36,6 +42,15 @@ impl Ear {
         match self {
             Self::Phone(phone) => phone.pull(gate, out),
             Self::Opus(opus) => opus.pull(gate, out),
+        }
+    }
+
+    /// How loud its newest packets are.
+    pub(crate) fn probe(&mut self, prober: &mut Prober) -> Level {
+        match self {
+            // Its packets tell that themselves.
+            Self::Phone(_) => Level::SILENCE,
+            Self::Opus(opus) => prober.level(opus.jitter.store().newest()),
         }
     }
 

@@ -38,6 +38,17 @@ impl Packets {
         let place = self.places[first].take_if(|place| place.offset < TICK)?;
         Some((place.offset, &self.bytes[first][..place.length]))
     }
+
+    /// The last two packets, whether their turn was or not, in order.
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = |n: usize| self.places[n].map(|place| place.offset);
+        let last = (0..PLACES).max_by_key(|&n| begins(n));
+        let before = last.and_then(|last| (0..PLACES).filter(|&n| n != last).max_by_key(|&n| begins(n)));
+        [before, last]
+            .into_iter()
+            .flatten()
+            .filter_map(|n| Some(&self.bytes[n][..self.places[n]?.length]))
+    }
 }
 
 impl Store for Packets {
