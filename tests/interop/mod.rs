@@ -12,5 +12,6 @@ mod phone;
 mod prosody;
 mod rooms;
 mod sipp;
+mod tls;
 mod voices;
 mod weight;

@@ -26,7 +26,7 @@ pub(crate) struct PhoneSetup {
     pub(crate) user: String,
     /// Signs in here, with its user name as password; else it is a stranger to every server.
     pub(crate) account: Option<SocketAddr>,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`.
     pub(crate) transport: &'static str,
     /// As baresip calls it: `PCMU/8000/1`, `PCMA/8000/1`, `opus/48000/2`.
     pub(crate) codec: &'static str,

@@ -17,7 +17,7 @@ use cusax::app::{
 use serde_json::Value;
 
 use super::{
-    Line,
+    Authority, Line,
     events::{Events, LIMIT},
 };
 
@@ -26,10 +26,18 @@ use super::{
 pub(crate) struct Server {
     folder: PathBuf,
     child: Supervised,
-    udp: SocketAddr,
-    tcp: SocketAddr,
+    ports: Ports,
+    authority: Authority,
     /// How often both chat connections came up.
     chat_ups: usize,
+}
+
+/// Where it takes calls.
+#[derive(Debug, Clone, Copy)]
+struct Ports {
+    udp: SocketAddr,
+    tcp: SocketAddr,
+    tls: SocketAddr,
 }
 
 /// Where a configuration differs from that of most tests.
@@ -66,19 +74,20 @@ impl Server {
         let folder = folder.join("server");
         fs::create_dir_all(&folder).expect("writable");
         fs::write(folder.join("cusax.toml"), config(prosody, special)).expect("writable");
-        let (child, udp, tcp) = Self::spawn(&folder);
+        let authority = Authority::new(&folder, DOMAIN);
+        let (child, ports) = Self::spawn(&folder);
         let mut server = Self {
             folder,
             child,
-            udp,
-            tcp,
+            ports,
+            authority,
             chat_ups: 0,
         };
         server.wait_chat();
         server
     }
 
-    fn spawn(folder: &Path) -> (Supervised, SocketAddr, SocketAddr) {
+    fn spawn(folder: &Path) -> (Supervised, Ports) {
         let mut command = child::command(env!("CARGO_BIN_EXE_cusax"), "").expect("cargo has built it");
         let log = fs::File::options()
             .append(true)
@@ -104,11 +113,12 @@ impl Server {
                 .find(|(t, _)| t.eq_ignore_ascii_case(transport))
                 .and_then(|(_, a)| a.parse().ok())
         };
-        (
-            child,
-            address("udp").expect("it listens by UDP"),
-            address("tcp").expect("and by TCP"),
-        )
+        let ports = Ports {
+            udp: address("udp").expect("it listens by UDP"),
+            tcp: address("tcp").expect("by TCP"),
+            tls: address("tls").expect("and by TLS"),
+        };
+        (child, ports)
     }
 
     /// Waits until both chat connections are up: for the first time, or once more than before.
@@ -137,18 +147,32 @@ impl Server {
 
     /// Where it takes calls by UDP.
     pub(crate) fn udp(&self) -> SocketAddr {
-        self.udp
+        self.ports.udp
+    }
+
+    /// Where it takes calls by TLS.
+    pub(crate) fn tls(&self) -> SocketAddr {
+        self.ports.tls
+    }
+
+    /// Who vouches for it.
+    pub(crate) fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     /// How a phone dials a room.
     pub(crate) fn room_uri(&self, room: &str, transport: &str) -> String {
-        let address = if transport == "tcp" { self.tcp } else { self.udp };
+        let address = match transport {
+            "tls" => self.ports.tls,
+            "tcp" => self.ports.tcp,
+            _ => self.ports.udp,
+        };
         format!("sip:{room}@{address};transport={transport}")
     }
 
     /// How SIPp reaches the room, as an account that the server knows, or doesn't.
     pub(crate) fn line(&self, user: &str, transport: &'static str) -> Line {
-        let server = if transport == "tcp" { self.tcp } else { self.udp };
+        let server = if transport == "tcp" { self.ports.tcp } else { self.ports.udp };
         Line {
             server,
             transport,
@@ -203,7 +227,7 @@ impl Server {
     /// Starts it again with what it kept; the ports are new ones.
     pub(crate) fn restart(&mut self) {
         self.child.kill();
-        (self.child, self.udp, self.tcp) = Self::spawn(&self.folder);
+        (self.child, self.ports) = Self::spawn(&self.folder);
         self.wait_chat();
     }
 }
@@ -267,7 +291,8 @@ fn config(prosody: &Prosody, special: &Special<'_>) -> String {
     let setup = prosody.setup();
     let Special { media, chat_server, more } = special;
     let mut text = format!(
-        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0']\nnotify_interval_s = 1\ndigest = ['md5']\n\n\
+        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tls:127.0.0.1:0']\n\
+         tls_certificate = 'certificate.pem'\ntls_key = 'key.pem'\nnotify_interval_s = 1\ndigest = ['md5']\n\n\
          [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n{media}\n\n\
          [xmpp]\nserver = '{}'\nrooms = 'rooms.localhost'\nphones = 'phones.localhost'\nsecret = '{}'\n\n\
          [rooms]\nown_domains = ['localhost']\nkick_quarantine_s = 60\nphone_delay_s = 1\n\n\
