@@ -81,14 +81,14 @@ impl Inbox {
     }
 
     /// A datagram of the last [`Self::receive`] and its source; `None` if it was cut or has no IP source.
-    pub(super) fn datagram(&self, index: usize) -> Option<(SocketAddr, &[u8])> {
+    pub(super) fn datagram(&mut self, index: usize) -> Option<(SocketAddr, &mut [u8])> {
         let header = &self.headers[index];
         if header.msg_hdr.msg_flags & libc::MSG_TRUNC != 0 {
             return None;
         }
         Some((
             read_address(&self.addresses[index])?,
-            &self.buffers[index][..(header.msg_len as usize).min(READ_SIZE)],
+            &mut self.buffers[index][..(header.msg_len as usize).min(READ_SIZE)],
         ))
     }
 }
@@ -131,13 +131,16 @@ impl Outbox {
         }
     }
 
-    /// Adds a datagram that `fill` writes, giving its length; sends what was gathered when all slots are taken.
+    /// Adds a datagram that `fill` writes, giving its length, or 0 for none; sends what was gathered when all slots are taken.
     pub(super) fn push(&mut self, socket: &impl AsFd, to: SocketAddr, fill: impl FnOnce(&mut [u8; WRITE_SIZE]) -> usize) {
         if self.len == WRITE_SLOTS {
             self.flush();
         }
         let target = &mut self.targets[self.len];
         target.len = fill(&mut self.slots[self.len]).min(WRITE_SIZE);
+        if target.len == 0 {
+            return;
+        }
         target.fd = sys::number(socket);
         target.address_len = write_address(to, &mut target.address);
         self.len += 1;

@@ -14,6 +14,8 @@ pub(super) struct Counters {
     pub(super) delayed_reports: AtomicU64,
     pub(super) lost_digits: AtomicU64,
     pub(super) rejected: AtomicU64,
+    pub(super) forged: AtomicU64,
+    pub(super) replayed: AtomicU64,
     pub(super) panics: AtomicU64,
 }
 
@@ -32,6 +34,10 @@ pub struct PlaneStats {
     pub lost_digits: u64,
     /// Datagrams at calls' ports that were no packets of theirs: garbage, other formats, strangers (rule R61).
     pub rejected: u64,
+    /// Packets without a valid SRTP tag: forged, damaged, or under another key.
+    pub forged: u64,
+    /// SRTP packets that came again, or too late to tell.
+    pub replayed: u64,
     /// Rooms lost to a panic.
     pub panics: u64,
     /// Rooms that moved to a thread with less to do.
@@ -91,6 +97,8 @@ impl Counters {
             delayed_reports: read(&self.delayed_reports),
             lost_digits: read(&self.lost_digits),
             rejected: read(&self.rejected),
+            forged: read(&self.forged),
+            replayed: read(&self.replayed),
             panics: read(&self.panics),
             moved_rooms: 0,
         }

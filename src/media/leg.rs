@@ -7,14 +7,15 @@ use std::{
 
 use mixer::{Codec, JitterStats, LegAudio, Output, OutputKind};
 
-use super::{batch::Outbox, order::Spot, pending::Pending, ports::Slot};
+use super::{batch::Outbox, guard::Guard, order::Spot, pending::Pending, ports::Slot};
 use crate::{
     model::{Direction, LegId, LegMedia, LegStats},
     rtp::{
-        Candidates, Heard, Keypad, Latch, Outgoing, Packet, Receiver, Sender, Verdict, Watch,
+        Candidates, Header, Heard, Keypad, Latch, Outgoing, Packet, Receiver, Sender, Verdict, Watch,
         packet::{HEADER_LEN, is_rtcp},
         quality::{Impairments, Robustness, mos},
         rtcp::{MAX_BUILT, NtpClock, Report, Reports},
+        srtp::Refused,
     },
 };
 
@@ -56,9 +57,9 @@ pub(super) struct Leg {
     reports: Reports,
     watch: Watch,
     keypad: Keypad,
-    rejected: u64,
+    refused: RefusedCounts,
     /// How many of them the plane's counters have.
-    rejected_told: u64,
+    refused_told: RefusedCounts,
     lost_digits: u64,
 }
 
@@ -69,6 +70,28 @@ struct Terms {
     latch: Latch,
     /// Where RTCP came from, which is where it goes.
     rtcp_source: Option<SocketAddr>,
+    guard: Guard,
+}
+
+/// Datagrams that weren't believed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct RefusedCounts {
+    /// No packets of this call.
+    pub(super) rejected: u64,
+    /// Without a valid tag.
+    pub(super) forged: u64,
+    /// Under a valid tag, but again.
+    pub(super) replayed: u64,
+}
+
+impl RefusedCounts {
+    fn count(&mut self, why: Refused) {
+        match why {
+            Refused::Forged => self.forged += 1,
+            Refused::Replayed => self.replayed += 1,
+            Refused::Malformed | Refused::Crowded | Refused::Reused | Refused::Exhausted => self.rejected += 1,
+        }
+    }
 }
 
 /// What a new leg is made of.
@@ -103,8 +126,8 @@ impl Leg {
             reports: Reports::new(now, new.dice),
             watch: Watch::new(now, new.silence_limit),
             keypad: Keypad::default(),
-            rejected: 0,
-            rejected_told: 0,
+            refused: RefusedCounts::default(),
+            refused_told: RefusedCounts::default(),
             lost_digits: 0,
         }
     }
@@ -120,12 +143,16 @@ impl Leg {
             if media.rtcp != terms.media.rtcp {
                 terms.rtcp_source = None;
             }
+            terms.guard.agree(&media.security);
             terms.media = media;
         } else {
+            let mut guard = Guard::default();
+            guard.agree(&media.security);
             self.terms = Some(Terms {
                 media,
                 latch: Latch::new(candidates),
                 rtcp_source: None,
+                guard,
             });
         }
         self.watch.excuse(now);
@@ -161,15 +188,18 @@ impl Leg {
         now: Instant,
         clock: &NtpClock,
         source: SocketAddr,
-        bytes: &'a [u8],
+        bytes: &'a mut [u8],
     ) -> Option<mixer::Packet<'a>> {
         if is_rtcp(bytes) && self.terms.as_ref().is_some_and(|t| t.media.rtcp_mux) {
             self.handle_rtcp(now, clock, source, bytes);
             return None;
         }
-        let Some(packet) = self.judge(now, source, bytes) else {
-            self.rejected += 1;
-            return None;
+        let packet = match self.judge(now, source, bytes) {
+            Ok(packet) => packet,
+            Err(why) => {
+                self.refused.count(why);
+                return None;
+            }
         };
         let (header, terms) = (packet.header, self.terms.as_ref()?);
         if self.watch.handle_packet(now) {
@@ -201,29 +231,38 @@ impl Leg {
         })
     }
 
-    /// Whether a datagram is a packet of this leg: form, negotiated payload type, source.
-    fn judge<'a>(&mut self, now: Instant, source: SocketAddr, bytes: &'a [u8]) -> Option<Packet<'a>> {
-        let terms = self.terms.as_mut()?;
-        let packet = Packet::parse(bytes).ok()?;
-        let kind = packet.header.payload_type;
+    /// Whether a datagram is a packet of this leg: form, negotiated payload type, source, and with SRTP its tag.
+    fn judge<'a>(&mut self, now: Instant, source: SocketAddr, bytes: &'a mut [u8]) -> Result<Packet<'a>, Refused> {
+        let terms = self.terms.as_mut().ok_or(Refused::Malformed)?;
+        let header = Header::parse(bytes).ok_or(Refused::Malformed)?;
+        let kind = header.payload_type;
         let noise = terms.media.comfort_noise && kind == COMFORT_NOISE;
         if kind != terms.media.payload_type_in && terms.media.dtmf_in != Some(kind) && !noise {
-            return None;
+            return Err(Refused::Malformed);
         }
+        if !terms.latch.might_be(now, source, &header) {
+            return Err(Refused::Malformed);
+        }
+        let len = terms.guard.open(now, bytes)?;
+        let packet = Packet::parse(&bytes[..len]).map_err(|_| Refused::Malformed)?;
         match terms.latch.handle(now, source, &packet.header) {
-            Verdict::Accept => Some(packet),
-            Verdict::Hold | Verdict::Refuse => None,
+            Verdict::Accept => Ok(packet),
+            Verdict::Hold | Verdict::Refuse => Err(Refused::Malformed),
         }
     }
 
     /// Takes a datagram from the RTCP socket, or RTCP from the RTP socket.
-    pub(super) fn handle_rtcp(&mut self, now: Instant, clock: &NtpClock, source: SocketAddr, bytes: &[u8]) {
+    pub(super) fn handle_rtcp(&mut self, now: Instant, clock: &NtpClock, source: SocketAddr, bytes: &mut [u8]) {
         let Some(terms) = self.terms.as_mut().filter(|t| t.latch.admits_rtcp(source)) else {
-            self.rejected += 1;
+            self.refused.rejected += 1;
             return;
         };
-        if !self.reports.handle(now, clock.at(now), self.sender.ssrc(), bytes) {
-            self.rejected += 1;
+        let len = match terms.guard.open_rtcp(now, bytes) {
+            Ok(len) => len,
+            Err(why) => return self.refused.count(why),
+        };
+        if !self.reports.handle(now, clock.at(now), self.sender.ssrc(), &bytes[..len]) {
+            self.refused.rejected += 1;
             return;
         }
         terms.rtcp_source = Some(source);
@@ -234,7 +273,9 @@ impl Leg {
 
     /// Sends what the mixer made for this leg.
     pub(super) fn send(&mut self, now: Instant, output: Output<'_>, outbox: &mut Outbox) {
-        let Some(terms) = &self.terms else { return };
+        let Some(terms) = self.terms.as_mut().filter(|t| !t.guard.is_shut()) else {
+            return;
+        };
         let Some(to) = terms.latch.target() else { return };
         let octets = output.payload.len();
         let payload_type = match output.kind {
@@ -260,7 +301,7 @@ impl Leg {
             let Some(body) = body.get_mut(..octets) else { return 0 };
             header.write(head);
             body.copy_from_slice(output.payload);
-            HEADER_LEN + octets
+            terms.guard.seal(slot, HEADER_LEN + octets)
         });
     }
 
@@ -283,7 +324,7 @@ impl Leg {
 
     /// Sends a report, with BYE at the end (RFC 3550 section 6.6).
     pub(super) fn report(&mut self, now: Instant, clock: &NtpClock, dice: u16, bye: bool, outbox: &mut Outbox) {
-        let Some(terms) = &self.terms else { return };
+        let Some(terms) = &mut self.terms else { return };
         let (socket, to) = if terms.media.rtcp_mux {
             (&self.sockets.rtp, terms.latch.target())
         } else {
@@ -301,8 +342,11 @@ impl Leg {
             bye,
         };
         outbox.push(socket, to, |slot| {
-            slot.first_chunk_mut::<MAX_BUILT>()
-                .map_or(0, |into| self.reports.write(report, dice, into))
+            let Some(into) = slot.first_chunk_mut::<MAX_BUILT>() else {
+                return 0;
+            };
+            let len = self.reports.write(report, dice, into);
+            terms.guard.seal_rtcp(slot, len)
         });
     }
 
@@ -311,9 +355,14 @@ impl Leg {
         std::mem::take(&mut self.lost_digits)
     }
 
-    /// Datagrams since the last call that were none of this call's.
-    pub(super) fn take_rejected(&mut self) -> u64 {
-        self.rejected - std::mem::replace(&mut self.rejected_told, self.rejected)
+    /// Datagrams since the last call that weren't believed.
+    pub(super) fn take_refused(&mut self) -> RefusedCounts {
+        let told = std::mem::replace(&mut self.refused_told, self.refused);
+        RefusedCounts {
+            rejected: self.refused.rejected - told.rejected,
+            forged: self.refused.forged - told.forged,
+            replayed: self.refused.replayed - told.replayed,
+        }
     }
 
     /// Its numbers so far; `seated` are those of its jitter buffer while a mixer has it.
@@ -325,8 +374,11 @@ impl Leg {
             received: self.receiver.received(),
             lost: self.receiver.lost(),
             late: jitter.late,
-            rejected: self.rejected,
+            rejected: self.refused.rejected,
+            forged: self.refused.forged,
+            replayed: self.refused.replayed,
             sent: self.sender.packets(),
+            protection: self.terms.as_ref().map(|t| t.media.security.protection()).unwrap_or_default(),
             jitter_ms: self.receiver.jitter_ms(),
             round_trip_ms: self.reports.round_trip().map(|d| d.as_secs_f32() * 1000.0),
             ..LegStats::default()

@@ -7,6 +7,7 @@
 mod batch;
 mod clerk;
 mod counters;
+mod guard;
 mod hook;
 mod leg;
 mod load;

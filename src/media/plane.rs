@@ -360,7 +360,9 @@ impl MediaPlane for Plane {
         }
         let Opening { leg, correlation, .. } = *opening;
         let pair = self.ports.open(opening.peer, &mut self.rng)?;
-        let (ssrc, sequence, offset) = (self.rng.random(), self.rng.random(), self.rng.random());
+        let (ssrc, offset) = (self.rng.random(), self.rng.random());
+        // Below 2^15, so that an SRTP receiver that misses the first packets still counts the rounds right (RFC 4568 section 6.4).
+        let sequence = self.rng.random::<u16>() >> 1;
         let spot = Spot { worker, room: None };
         let new = NewLeg {
             id: leg,

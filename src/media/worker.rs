@@ -175,7 +175,8 @@ impl Worker {
         let room = leg.room;
         let read = catch_unwind(AssertUnwindSafe(|| {
             let count = inbox.receive(if is_rtcp { &leg.sockets.rtcp } else { &leg.sockets.rtp });
-            for (source, bytes) in (0..count).filter_map(|i| inbox.datagram(i)) {
+            for i in 0..count {
+                let Some((source, bytes)) = inbox.datagram(i) else { continue };
                 if is_rtcp {
                     leg.handle_rtcp(now, clock, source, bytes);
                 } else if let Some(packet) = leg.handle_rtp(now, clock, source, bytes)
@@ -253,7 +254,10 @@ impl Worker {
             }
             leg.handle_timeout(now, &self.clock, self.rng.random(), &mut self.outbox);
             add(&self.counters.lost_digits, leg.take_lost_digits());
-            add(&self.counters.rejected, leg.take_rejected());
+            let refused = leg.take_refused();
+            add(&self.counters.rejected, refused.rejected);
+            add(&self.counters.forged, refused.forged);
+            add(&self.counters.replayed, refused.replayed);
             if leg.pending.waits() {
                 self.legs.tell(index);
             }

@@ -5,7 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 pub use mixer::Codec;
 use serde::{Deserialize, Serialize};
 
-use super::{Correlation, LegId, RoomName, ice::IceMedia, srtp::Security};
+use super::{
+    Correlation, LegId, RoomName,
+    ice::IceMedia,
+    srtp::{Protection, Security},
+};
 
 /// Which way audio flows, from our point of view (RFC 3264).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +131,14 @@ pub struct LegStats {
     pub late: u64,
     /// Packets that were no RTP of this leg: wrong version, payload type, source.
     pub rejected: u64,
+    /// Packets without a valid SRTP tag: forged, damaged, or under another key.
+    pub forged: u64,
+    /// SRTP packets that came again, or too late to tell.
+    pub replayed: u64,
     /// Packets sent.
     pub sent: u64,
+    /// How packets are protected, as last agreed on (rule R72).
+    pub protection: Protection,
     /// Interarrival jitter (RFC 3550 section 6.4.1), in ms.
     pub jitter_ms: f32,
     /// Round trip by RTCP, in ms, if the peer reports.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::dtls::DtlsMedia;
 
 /// Bytes of the longest master key.
@@ -116,7 +118,8 @@ impl Security {
 }
 
 /// How far media is protected, and by what.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Protection {
     /// Plain RTP.
     #[default]

@@ -118,7 +118,12 @@ impl Latch {
         self.latched.is_some()
     }
 
-    /// Judges a packet with a negotiated payload type.
+    /// Whether a packet might be the leg's, before it is known to be authentic: strangers are not worth looking at their tags.
+    pub fn might_be(&self, now: Instant, source: SocketAddr, header: &Header) -> bool {
+        self.latched.as_ref().is_some_and(|l| l.source == source) || self.may_try(now, source, header)
+    }
+
+    /// Judges a packet with a negotiated payload type; of SRTP only what is authentic.
     pub fn handle(&mut self, now: Instant, source: SocketAddr, header: &Header) -> Verdict {
         if let Some(latched) = &mut self.latched
             && latched.source == source

@@ -35,6 +35,22 @@ pub struct Header {
 }
 
 impl Header {
+    /// Reads the fixed part alone, of what may be encrypted behind it.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let fixed = bytes.first_chunk::<HEADER_LEN>().filter(|b| b[0] >> 6 == 2)?;
+        Some(Self::of(fixed))
+    }
+
+    fn of(fixed: &[u8; HEADER_LEN]) -> Self {
+        Self {
+            payload_type: fixed[1] & 0x7f,
+            marker: fixed[1] & 0x80 != 0,
+            sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
+            timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+        }
+    }
+
     /// Writes the header into the first [`HEADER_LEN`] bytes.
     pub fn write(&self, into: &mut [u8; HEADER_LEN]) {
         into[0] = 0x80;
@@ -82,13 +98,7 @@ impl<'a> Packet<'a> {
                 .ok_or(Malformed::Padding)?;
             payload = &payload[..kept];
         }
-        let header = Header {
-            payload_type: fixed[1] & 0x7f,
-            marker: fixed[1] & 0x80 != 0,
-            sequence: u16::from_be_bytes([fixed[2], fixed[3]]),
-            timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
-            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
-        };
+        let header = Header::of(fixed);
         Ok(Self {
             header,
             extension,

@@ -67,6 +67,8 @@ pub(super) fn read(
         ("media.delayed_reports", plane.delayed_reports),
         ("media.lost_digits", plane.lost_digits),
         ("media.rejected", plane.rejected),
+        ("media.forged", plane.forged),
+        ("media.replayed", plane.replayed),
         ("media.panics", plane.panics),
         ("media.moved_rooms", plane.moved_rooms),
     ]

@@ -17,12 +17,13 @@ use super::{
         sys::{Epoll, Ticker, Wake, memory},
         worker::{Setup, Worker},
     },
+    secure::{sdes, test_keys},
     *,
 };
 use crate::rtp::{
     Sender,
     rtcp::NtpClock,
-    srtp::{Keys, MAX_KEY_LEN, MAX_OVERHEAD, Profile, Session},
+    srtp::{MAX_OVERHEAD, Profile, Session},
 };
 
 #[test]
@@ -62,7 +63,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
         Ports::new(vec![interface], &(16_384..=32_767)),
         StdRng::seed_from_u64(std::process::id().into()),
     );
-    let phones: Vec<_> = [Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::Pcmu]
+    let mut phones: Vec<_> = [Codec::Pcmu, Codec::Pcma, Codec::Opus, Codec::Pcmu]
         .into_iter()
         .enumerate()
         .map(|(i, codec)| {
@@ -87,18 +88,30 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
             };
             line.send(Order::Open(Box::new(Leg::new(Instant::now(), new))));
             let audio = LegAudio::new(LegSettings::plain(codec)).expect("audio");
-            let media = media(phone.local_addr().expect("address"), codec);
+            let mut media = media(phone.local_addr().expect("address"), codec);
+            // Plain, and with either cipher.
+            let secured = [
+                None,
+                Some(Profile::Aes128CmSha1_80),
+                Some(Profile::AeadAes128Gcm),
+                Some(Profile::AeadAes128Gcm),
+            ][i];
+            let far = secured.map(|profile| {
+                let (near, far) = (test_keys(profile, 1), test_keys(profile, 2));
+                media.security = sdes(near, far);
+                Session::new(far, near)
+            });
             line.send(Order::Leg(id, LegOrder::Configure(Box::new(media), Some(audio))));
-            (phone, pair.advertised)
+            (phone, pair.advertised, far)
         })
         .collect();
     worker.carry_out(Instant::now());
     let mut touched = 0;
     for tick in 0..200u16 {
-        for (i, (phone, to)) in phones.iter().enumerate() {
+        for (i, (phone, to, far)) in phones.iter_mut().enumerate() {
             // The third one listens only.
             if let Some(payload_type) = [Some(0), Some(8), None, Some(0)][i] {
-                let mut packet = [0; HEADER_LEN + 160];
+                let mut packet = [0; HEADER_LEN + 160 + MAX_OVERHEAD];
                 let header = Header {
                     payload_type,
                     marker: false,
@@ -107,11 +120,15 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
                     ssrc: 9,
                 };
                 header.write(packet.first_chunk_mut().expect("long enough"));
-                packet[HEADER_LEN..]
+                let mut len = HEADER_LEN + 160;
+                packet[HEADER_LEN..len]
                     .iter_mut()
                     .enumerate()
                     .for_each(|(n, byte)| *byte = (n * 7 % 128) as u8);
-                phone.send_to(&packet, to).expect("sent");
+                if let Some(far) = far {
+                    len = far.protect(&mut packet, len).expect("protected");
+                }
+                phone.send_to(&packet[..len], *to).expect("sent");
             }
         }
         let slot = u64::from(tick) * PHASES;
@@ -131,15 +148,11 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
 #[test]
 fn r71_protecting_and_opening_allocate_nothing() {
     for profile in [Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32, Profile::AeadAes128Gcm] {
-        let keys = |salt| Keys {
-            profile,
-            key: [1; MAX_KEY_LEN],
-            salt: [salt; 14],
-        };
+        let keys = |seed| test_keys(profile, seed);
         let (mut near, mut far) = (Session::new(keys(1), keys(2)), Session::new(keys(2), keys(1)));
         // A change of keys, so that some packets are tried under two.
-        let mut renewed = Session::new(keys(3), keys(3));
-        renewed.succeed(near.clone());
+        let mut renewed = near.clone();
+        renewed.renew(keys(3), keys(3));
         let now = Instant::now();
         let touched = memory::calls(|| {
             for sequence in 0..200 {
@@ -228,7 +241,10 @@ fn r45_a_quiet_leg_is_told_at_30_and_60_seconds_and_when_it_resumes() {
     }
     .write(packet.first_chunk_mut().expect("long enough"));
     let (now, from) = (start + Duration::from_secs(91), far.local_addr().expect("address"));
-    assert!(leg.handle_rtp(now, &NtpClock::new(start, Duration::ZERO), from, &packet).is_some());
+    assert!(
+        leg.handle_rtp(now, &NtpClock::new(start, Duration::ZERO), from, &mut packet)
+            .is_some()
+    );
     assert_eq!(pass(&mut leg, start, 92..=100, &mut outbox), [MediaReport::Resumed(leg.id)]);
 }
 

@@ -23,6 +23,7 @@ use crate::{
 
 mod hot;
 mod quality;
+mod secure;
 mod threads;
 mod voice;
 mod wire;

@@ -4,14 +4,14 @@ use super::*;
 
 /// A phone that only knows packets.
 pub(super) struct Wire {
-    rtp: UdpSocket,
+    pub(super) rtp: UdpSocket,
     pub(super) rtcp: UdpSocket,
     pub(super) to: OpenLeg,
     sequence: u16,
 }
 
 impl Wire {
-    fn new(to: OpenLeg) -> Self {
+    pub(super) fn new(to: OpenLeg) -> Self {
         // Two ports side by side.
         let (rtp, rtcp) = (0..100)
             .find_map(|_| {
@@ -28,7 +28,7 @@ impl Wire {
         }
     }
 
-    fn media(&self) -> LegMedia {
+    pub(super) fn media(&self) -> LegMedia {
         media(self.rtp.local_addr().expect("address"), Codec::Pcmu)
     }
 
@@ -75,7 +75,7 @@ impl Wire {
     }
 }
 
-fn bind(ip: IpAddr, port: u16) -> Option<UdpSocket> {
+pub(super) fn bind(ip: IpAddr, port: u16) -> Option<UdpSocket> {
     let socket = UdpSocket::bind((ip, port)).ok()?;
     socket.set_read_timeout(Some(DEADLINE)).ok()?;
     Some(socket)

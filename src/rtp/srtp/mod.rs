@@ -1,6 +1,6 @@
 //! SRTP and SRTCP (RFC 3711, RFC 7714) in place and without allocation: contexts made from master keys, one for each direction.
 //!
-//! Knows neither key exchange nor MKI nor key derivation rates: keys come in as [`Keys`], and new ones by [`Session::succeed`].
+//! Knows neither key exchange nor MKI nor key derivation rates: keys come in as [`Keys`], and new ones by [`Session::renew`].
 //! Nothing of a packet is believed or kept before its tag was checked.
 
 mod cm;

@@ -40,20 +40,17 @@ impl Session {
         }
     }
 
-    /// Takes over from the session before: a key that stayed keeps its counters, a new one starts over, and what is still on its way
-    /// under the old one is heard.
-    pub fn succeed(&mut self, before: Self) {
-        if before.local == self.local {
-            self.send = before.send;
+    /// Takes the keys of a new agreement: one that stays keeps its counters, a new one starts over, and what is still on its way under
+    /// the old one is heard.
+    pub fn renew(&mut self, local: Keys, remote: Keys) {
+        if local != self.local {
+            self.send = SendContext::new(&local);
+            self.local = local;
         }
-        if before.remote == self.remote {
-            self.receive = before.receive;
-            self.old = before.old;
-        } else {
-            self.old = Some(Old {
-                receive: before.receive,
-                ends: None,
-            });
+        if remote != self.remote {
+            let receive = std::mem::replace(&mut self.receive, ReceiveContext::new(&remote));
+            self.old = Some(Old { receive, ends: None });
+            self.remote = remote;
         }
     }
 
