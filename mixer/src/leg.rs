@@ -91,7 +91,7 @@ impl LegAudio {
     /// Leaves a mixer: gives back the last sample that it had in the mix.
     pub(crate) fn leave(&mut self) -> i32 {
         self.mouth.forget();
-        self.ear.forget();
+        self.ear.leave();
         self.tail.clear();
         self.limiter = Limiter::new();
         self.apply = false;

@@ -22,9 +22,6 @@ use crate::{
 /// Static payload type of comfort noise (RFC 3551 table 4).
 const COMFORT_NOISE: u8 = 13;
 
-/// What a packet waits in the jitter buffer, for the estimate of how a call sounds.
-const BUFFERED: Duration = Duration::from_millis(40);
-
 /// A leg's two sockets.
 #[derive(Debug)]
 pub(super) struct Sockets {
@@ -384,13 +381,14 @@ impl Leg {
             ..LegStats::default()
         };
         if let Some(terms) = &self.terms {
-            self.judge_quality(&terms.media, &mut stats);
+            let buffered = Duration::from_micros(jitter.delay_us.into());
+            self.judge_quality(&terms.media, buffered, &mut stats);
         }
         stats
     }
 
     /// How both sides hear each other (ITU-T G.107), by what is lost and how long it takes.
-    fn judge_quality(&self, media: &LegMedia, stats: &mut LegStats) {
+    fn judge_quality(&self, media: &LegMedia, buffered: Duration, stats: &mut LegStats) {
         let codec = match media.codec {
             Codec::Pcmu | Codec::Pcma => Robustness::G711,
             Codec::Opus => Robustness::OPUS,
@@ -403,7 +401,7 @@ impl Leg {
             let impairments = Impairments {
                 loss: missing as f32 / expected as f32,
                 run: self.receiver.loss_run(),
-                delay: delay + BUFFERED,
+                delay: delay + buffered,
             };
             mos(codec, impairments)
         });

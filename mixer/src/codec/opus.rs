@@ -88,6 +88,13 @@ impl Decoder {
         }
     }
 
+    /// Fills `out`, a multiple of 2.5 ms, with what was lost before a packet: from its forward error correction, if that is there.
+    pub(crate) fn recover(&mut self, packet: &[u8], out: &mut [u16]) {
+        if packet.is_empty() || self.0.decode_to_slice(packet, out, true).is_err() {
+            out.fill(0);
+        }
+    }
+
     /// Makes up as many samples as `out` holds, a multiple of 2.5 ms, for what was lost.
     pub(crate) fn conceal(&mut self, out: &mut [u16]) {
         if self.0.decode_to_slice(&[], out, false).is_err() {
@@ -96,14 +103,19 @@ impl Decoder {
     }
 }
 
-/// How long a packet lasts, in units of 48000 Hz, by its first bytes (RFC 6716 section 3.1); `None` if it can't be one.
-pub(crate) fn duration(packet: &[u8]) -> Option<u32> {
-    let toc = *packet.first()?;
-    let frame = match toc >> 3 {
+/// How long each frame of a packet lasts, in units of 48000 Hz (RFC 6716 table 2).
+pub(crate) fn frame(packet: &[u8]) -> u32 {
+    match packet.first().map_or(0, |toc| toc >> 3) {
         config @ 0..=11 => [480, 960, 1920, 2880][usize::from(config & 3)],
         config @ 12..=15 => [480, 960][usize::from(config & 1)],
         config => [120, 240, 480, 960][usize::from(config & 3)],
-    };
+    }
+}
+
+/// How long a packet lasts, in units of 48000 Hz, by its first bytes (RFC 6716 section 3.1); `None` if it can't be one.
+pub(crate) fn duration(packet: &[u8]) -> Option<u32> {
+    let toc = *packet.first()?;
+    let frame = frame(packet);
     let frames = match toc & 3 {
         0 => 1,
         1 | 2 => 2,

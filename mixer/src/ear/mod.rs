@@ -1,6 +1,7 @@
 //! What comes from a leg: from packets to samples at the codec's own rate.
 
 mod conceal;
+mod line;
 mod opus;
 mod phone;
 mod probe;
@@ -67,6 +68,15 @@ impl Ear {
         match self {
             Self::Phone(phone) => phone.forget(),
             Self::Opus(opus) => opus.forget(),
+        }
+    }
+
+    /// Another mixer, with other ticks, is to hear what comes next.
+    pub(crate) fn leave(&mut self) {
+        self.forget();
+        match self {
+            Self::Phone(phone) => phone.jitter.forget(),
+            Self::Opus(opus) => opus.jitter.forget(),
         }
     }
 

@@ -1,19 +1,25 @@
-//! Puts packets in order and in time.
+//! Puts packets in order and in time (rule R66).
 //!
 //! [`Jitter`] joins a [`Timing`], which decides when a packet is played and whether it comes too late, with a [`Store`] that holds what
 //! waits. All times are in units of the codec's RTP clock. It neither decodes nor conceals.
 
+mod delay;
 mod packets;
 mod samples;
+mod sequence;
+#[cfg(test)]
+mod tests;
 mod timing;
 
 pub(crate) use packets::Packets;
-pub(crate) use samples::{ALL, Mask, NOTHING, Samples};
+pub(crate) use samples::{Run, Samples};
 pub(crate) use timing::Turn;
 
 use timing::{Arrival, Timing};
 
 use crate::Packet;
+
+const TICK_US: u32 = crate::TICK_MS * 1000;
 
 /// What happened in a leg's jitter buffer so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,10 +36,12 @@ pub struct JitterStats {
     pub invalid: u64,
     /// Ticks in which something was missing when its turn came.
     pub concealed: u64,
-    /// Ticks of audio left out to get the delay down.
-    pub dropped: u64,
-    /// Ticks put in to get the delay up.
-    pub inserted: u64,
+    /// Milliseconds of audio left out to get the delay down.
+    pub dropped_ms: u64,
+    /// Milliseconds of audio put in to get the delay up.
+    pub inserted_ms: u64,
+    /// Microseconds that the newest packet had to wait for its turn.
+    pub delay_us: u32,
 }
 
 /// Holds what waits for its turn.
@@ -47,8 +55,8 @@ pub(crate) trait Store {
     /// Keeps a payload that begins that many units after the next turn does (before, if negative); `false` if there is no place.
     fn put(&mut self, offset: i32, payload: &[u8]) -> bool;
 
-    /// Moves on by a tick; what lay in it is gone.
-    fn pass(&mut self);
+    /// Moves on by so many units; what lay in them is gone.
+    fn pass(&mut self, units: u32);
 
     /// Forgets everything.
     fn clear(&mut self);
@@ -57,18 +65,26 @@ pub(crate) trait Store {
 /// One leg's jitter buffer.
 #[derive(Debug)]
 pub(crate) struct Jitter<S> {
+    /// Units in a tick.
+    tick: u32,
     timing: Timing,
     store: S,
     stats: JitterStats,
+    /// Units left out and put in.
+    dropped: u64,
+    inserted: u64,
 }
 
 impl<S: Store> Jitter<S> {
     /// Makes a buffer whose ticks last that many units.
     pub(crate) fn new(tick: u32, store: S) -> Self {
         Self {
+            tick,
             timing: Timing::new(tick),
             store,
             stats: JitterStats::default(),
+            dropped: 0,
+            inserted: 0,
         }
     }
 
@@ -79,10 +95,16 @@ impl<S: Store> Jitter<S> {
             return;
         };
         match self.timing.arrive(packet, duration, S::ROOM) {
-            Arrival::Keep { offset } => self.keep(offset, packet.payload),
+            Arrival::Keep { offset, skipped } => {
+                if skipped > 0 {
+                    self.dropped += u64::from(skipped);
+                    self.store.pass(skipped);
+                }
+                self.keep(offset, packet);
+            }
             Arrival::Restart { offset } => {
                 self.store.clear();
-                self.keep(offset, packet.payload);
+                self.keep(offset, packet);
             }
             Arrival::Duplicate => self.stats.duplicates += 1,
             Arrival::Late => self.stats.late += 1,
@@ -90,42 +112,46 @@ impl<S: Store> Jitter<S> {
         }
     }
 
-    fn keep(&mut self, offset: i32, payload: &[u8]) {
-        if !self.store.put(offset, payload) {
+    fn keep(&mut self, offset: i32, packet: &Packet<'_>) {
+        if !self.store.put(offset, packet.payload) {
             self.stats.early += 1;
         }
+        let wait = i64::from(TICK_US - packet.since_tick_us.min(TICK_US));
+        let waits = wait + i64::from(offset) * i64::from(TICK_US) / i64::from(self.tick);
+        self.stats.delay_us = waits.clamp(0, u32::MAX.into()) as u32;
     }
 
     /// Begins a tick. On [`Turn::Play`] the store is at the tick's beginning: the caller takes what is there, then calls [`Self::pass`].
     pub(crate) fn turn(&mut self) -> Turn {
         let turn = self.timing.turn();
-        match turn {
-            Turn::Idle => {}
-            Turn::Insert => self.stats.inserted += 1,
-            Turn::Play { skipped } => {
-                // No more than the store can hold is ever left out.
-                (0..skipped).for_each(|_| self.store.pass());
-                self.stats.dropped += u64::from(skipped);
-            }
+        if turn == Turn::Idle {
+            self.timing.pass(self.tick);
         }
         turn
     }
 
-    /// Ends a [`Turn::Play`].
-    pub(crate) fn pass(&mut self) {
-        self.store.pass();
+    /// Ends a [`Turn::Play`] in which so many units were played.
+    pub(crate) fn pass(&mut self, played: u32) {
+        self.dropped += u64::from(played.saturating_sub(self.tick));
+        self.inserted += u64::from(self.tick.saturating_sub(played));
+        self.timing.pass(played);
+        self.store.pass(played);
+    }
+
+    /// Lets a tick pass unheard.
+    pub(crate) fn skim(&mut self) {
+        if let Turn::Play { excess, .. } = self.turn() {
+            self.pass(self.tick.saturating_add_signed(excess));
+        }
     }
 
     pub(crate) fn store(&mut self) -> &mut S {
         &mut self.store
     }
 
-    /// Lets a tick pass unheard.
-    pub(crate) fn skim(&mut self) {
-        match self.turn() {
-            Turn::Play { .. } => self.pass(),
-            Turn::Idle | Turn::Insert => {}
-        }
+    /// From now on ticks come at other times: what was learnt about packets' ways doesn't hold any more.
+    pub(crate) fn forget(&mut self) {
+        self.timing.forget();
     }
 
     /// Counts a tick in which something was missing.
@@ -134,6 +160,11 @@ impl<S: Store> Jitter<S> {
     }
 
     pub(crate) fn stats(&self) -> JitterStats {
-        self.stats
+        let ms = |units: u64| units * u64::from(crate::TICK_MS) / u64::from(self.tick);
+        JitterStats {
+            dropped_ms: ms(self.dropped),
+            inserted_ms: ms(self.inserted),
+            ..self.stats
+        }
     }
 }

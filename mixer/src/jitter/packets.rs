@@ -3,89 +3,126 @@
 use super::Store;
 use crate::{Codec, codec::opus};
 
-/// Packets that fit: 160 ms of the shortest usual ones, 10 ms.
-const PLACES: usize = 16;
+/// Packets that fit: 320 ms of the shortest usual ones, 10 ms.
+const PLACES: usize = 32;
+/// Bytes that fit: 200 ms at 250 kbit/s, or a whole packet of the longest with many short ones.
+const BYTES: usize = 6 * 1024;
 /// Longest packet accepted, in bytes: RFC 6716 section 3.2.1's longest frame, and about what a network carries unfragmented.
 const LONGEST: usize = 1275;
+/// Packets that stay when they were passed over undecoded (rule R65).
+const PAST: usize = 3;
 
 const TICK: i32 = Codec::Opus.clock_step() as i32;
 
-/// Packets, each with its distance to the next turn.
+/// Packets in order of time, each with its distance to the next turn; their bytes lie side by side in the same order.
 #[derive(Debug)]
 pub(crate) struct Packets {
-    places: [Option<Place>; PLACES],
-    bytes: Box<[[u8; LONGEST]; PLACES]>,
+    places: [Place; PLACES],
+    count: usize,
+    bytes: [u8; BYTES],
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Place {
     offset: i32,
+    /// Units.
+    duration: i32,
     length: usize,
 }
 
 impl Packets {
     pub(crate) fn new() -> Self {
         Self {
-            places: [None; PLACES],
-            bytes: Box::new([[0; LONGEST]; PLACES]),
+            places: [Place::default(); PLACES],
+            count: 0,
+            bytes: [0; BYTES],
         }
     }
 
-    /// Takes out the first packet that begins before the next turn's end, with the distance of its beginning to that of the turn.
-    pub(crate) fn take(&mut self) -> Option<(i32, &[u8])> {
-        let begins = |n: &usize| self.places[*n].map_or(i32::MAX, |place| place.offset);
-        let first = (0..PLACES).min_by_key(begins)?;
-        let place = self.places[first].take_if(|place| place.offset < TICK)?;
-        Some((place.offset, &self.bytes[first][..place.length]))
+    /// The first packet, with the distance of its beginning to the next turn's.
+    pub(crate) fn first(&self) -> Option<(i32, &[u8])> {
+        let first = self.places[..self.count].first()?;
+        Some((first.offset, &self.bytes[..first.length]))
+    }
+
+    /// The first packet, if the next turn begins after it.
+    pub(crate) fn past(&self) -> Option<&[u8]> {
+        let first = self.places[..self.count].first()?;
+        (first.offset + first.duration <= 0).then(|| &self.bytes[..first.length])
+    }
+
+    /// Takes the first packet out.
+    pub(crate) fn drop_first(&mut self) {
+        self.remove(1);
+    }
+
+    /// Removes the first packets.
+    fn remove(&mut self, count: usize) {
+        let count = count.min(self.count);
+        let bytes: usize = self.places[..count].iter().map(|place| place.length).sum();
+        let all: usize = self.places[..self.count].iter().map(|place| place.length).sum();
+        self.bytes.copy_within(bytes..all, 0);
+        self.places.copy_within(count..self.count, 0);
+        self.count -= count;
     }
 
     /// The last two packets, whether their turn was or not, in order.
     pub(crate) fn newest(&self) -> impl Iterator<Item = &[u8]> {
-        let begins = |n: usize| self.places[n].map(|place| place.offset);
-        let last = (0..PLACES).max_by_key(|&n| begins(n));
-        let before = last.and_then(|last| (0..PLACES).filter(|&n| n != last).max_by_key(|&n| begins(n)));
-        [before, last]
-            .into_iter()
-            .flatten()
-            .filter_map(|n| Some(&self.bytes[n][..self.places[n]?.length]))
+        let places = &self.places[..self.count];
+        let (before, last) = places.split_at(self.count.saturating_sub(2));
+        let mut at: usize = before.iter().map(|place| place.length).sum();
+        last.iter().map(move |place| {
+            at += place.length;
+            &self.bytes[at - place.length..at]
+        })
     }
 }
 
 impl Store for Packets {
-    /// Offsets must stay clear of those that count as late; 240 ms.
-    const ROOM: u32 = 12 * TICK as u32;
+    /// 320 ms.
+    const ROOM: u32 = 16 * TICK as u32;
 
     fn duration(payload: &[u8]) -> Option<u32> {
         if payload.len() > LONGEST { None } else { opus::duration(payload) }
     }
 
     fn put(&mut self, offset: i32, payload: &[u8]) -> bool {
-        let Some(free) = self.places.iter().position(Option::is_none) else {
+        let Some(duration) = Self::duration(payload) else {
             return false;
         };
-        let Some(bytes) = self.bytes[free].get_mut(..payload.len()) else {
+        let at = self.places[..self.count].partition_point(|place| place.offset <= offset);
+        let begin: usize = self.places[..at].iter().map(|place| place.length).sum();
+        let end: usize = begin + self.places[at..self.count].iter().map(|place| place.length).sum::<usize>();
+        if self.count == PLACES || end + payload.len() > BYTES {
             return false;
-        };
-        bytes.copy_from_slice(payload);
-        self.places[free] = Some(Place {
+        }
+        self.bytes.copy_within(begin..end, begin + payload.len());
+        self.bytes[begin..begin + payload.len()].copy_from_slice(payload);
+        self.places.copy_within(at..self.count, at + 1);
+        self.places[at] = Place {
             offset,
+            duration: duration as i32,
             length: payload.len(),
-        });
+        };
+        self.count += 1;
         true
     }
 
-    fn pass(&mut self) {
-        for place in &mut self.places {
-            if let Some(place) = place {
-                place.offset -= TICK;
-            }
-            // Longer ago than any packet lasts.
-            place.take_if(|place| place.offset < -(opus::MAX_DURATION as i32));
+    fn pass(&mut self, units: u32) {
+        for place in &mut self.places[..self.count] {
+            place.offset = place.offset.saturating_sub_unsigned(units);
+        }
+        let past = self.places[..self.count]
+            .iter()
+            .take_while(|place| place.offset + place.duration <= 0)
+            .count();
+        if past > PAST {
+            self.remove(past - PAST);
         }
     }
 
     fn clear(&mut self) {
-        self.places = [None; PLACES];
+        self.count = 0;
     }
 }
 
@@ -93,37 +130,62 @@ impl Store for Packets {
 mod tests {
     use super::*;
 
+    /// A packet of 20 ms with a number in it.
+    fn packet(number: i32, length: usize) -> Vec<u8> {
+        let mut packet = vec![0xf8; length.max(5)];
+        packet[1..5].copy_from_slice(&number.to_be_bytes());
+        packet
+    }
+
+    fn take(store: &mut Packets) -> Option<(i32, Vec<u8>)> {
+        let first = store.first().map(|(offset, packet)| (offset, packet.to_vec()));
+        store.drop_first();
+        first
+    }
+
     #[test]
-    fn packets_come_out_in_order_when_their_turn_is() {
+    fn packets_come_out_in_order_of_time() {
         let mut store = Packets::new();
-        for offset in [960, 0, 2880, 1920, 480] {
-            assert!(store.put(offset, &offset.to_be_bytes()));
+        for (n, offset) in (0..).zip([960, 0, 2880, 1920, 480]) {
+            assert!(store.put(offset, &packet(offset, 10 + 50 * n)));
         }
-        assert_eq!(store.take(), Some((0, &0i32.to_be_bytes()[..])));
-        assert_eq!(store.take(), Some((480, &480i32.to_be_bytes()[..])));
-        assert_eq!(store.take(), None);
-        store.pass();
-        assert_eq!(store.take(), Some((0, &960i32.to_be_bytes()[..])));
-        store.pass();
-        store.pass();
-        assert_eq!(store.take(), Some((-960, &1920i32.to_be_bytes()[..])));
-        assert_eq!(store.take(), Some((0, &2880i32.to_be_bytes()[..])));
+        for (offset, length) in [(0, 60), (480, 210), (960, 10)] {
+            assert_eq!(take(&mut store), Some((offset, packet(offset, length))));
+        }
+        store.pass(960);
+        assert_eq!(take(&mut store), Some((960, packet(1920, 160))));
+        store.pass(960);
+        assert_eq!(take(&mut store), Some((960, packet(2880, 110))));
+        assert_eq!(take(&mut store), None);
+    }
+
+    #[test]
+    fn r65_the_last_three_undecoded_packets_stay() {
+        let mut store = Packets::new();
+        for n in 0..8 {
+            assert!(store.put(960 * n, &packet(n, 40)));
+        }
+        store.pass(5 * 960);
+        assert_eq!(take(&mut store), Some((-3 * 960, packet(2, 40))));
+        assert_eq!(store.count, 5);
+        store.pass(u32::MAX);
+        assert_eq!(store.count, PAST);
     }
 
     #[test]
     fn too_many_and_too_long_are_refused() {
         let mut store = Packets::new();
         for n in 0..PLACES as i32 {
-            assert!(store.put(n, &[0]));
+            assert!(store.put(n, &packet(n, 5)));
         }
-        assert!(!store.put(0, &[0]));
+        assert!(!store.put(0, &packet(0, 5)));
         store.clear();
         assert!(!store.put(0, &[0; LONGEST + 1]));
         assert_eq!(Packets::duration(&[0; LONGEST + 1]), None);
-        assert!(store.put(0, &[0]));
-        for _ in 0..7 {
-            store.pass();
+        let fit = (0..9).take_while(|&n| store.put(n, &packet(n, LONGEST))).count();
+        assert_eq!(fit, BYTES / LONGEST);
+        for n in 0..fit as i32 {
+            assert_eq!(take(&mut store), Some((n, packet(n, LONGEST))));
         }
-        assert_eq!(store.take(), None, "packets nobody took don't stay");
     }
 }

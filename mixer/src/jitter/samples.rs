@@ -1,40 +1,78 @@
-//! Store for codecs of one byte a sample: packets of any length lie side by side.
+//! Store for codecs of one byte a unit of the RTP clock: packets of any length lie side by side, and may be cut anywhere.
 
 use super::Store;
-use crate::settings::NARROW_FRAME;
 
-/// Ticks of audio that fit: 240 ms.
-const TICKS: usize = 12;
-const SIZE: usize = TICKS * NARROW_FRAME;
-
-/// Which samples of a tick are there: bit `n % 32` of word `n / 32`.
-pub(crate) type Mask = [u32; NARROW_FRAME / 32];
-pub(crate) const NOTHING: Mask = [0; NARROW_FRAME / 32];
-pub(crate) const ALL: Mask = [u32::MAX; NARROW_FRAME / 32];
+/// Units that fit: 320 ms, a delay of 200 ms with packets of 120.
+const SIZE: usize = 2560;
+const WORDS: usize = SIZE / 64;
 
 /// Longest payload accepted: 120 ms.
-const LONGEST: usize = 6 * NARROW_FRAME;
+const LONGEST: usize = 960;
 
-/// A ring of ticks, the next of which begins at `head`.
+/// A ring of bytes, the next of which is at `head`.
 #[derive(Debug)]
 pub(crate) struct Samples {
     head: usize,
-    there: [Mask; TICKS],
-    bytes: [[u8; NARROW_FRAME]; TICKS],
+    /// Bit `n % 64` of word `n / 64`: byte `n` is there.
+    there: [u64; WORDS],
+    bytes: [u8; SIZE],
+}
+
+/// What lies side by side.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Run<'a> {
+    There(&'a [u8]),
+    Missing(usize),
 }
 
 impl Samples {
     pub(crate) fn new() -> Self {
         Self {
             head: 0,
-            there: [NOTHING; TICKS],
-            bytes: [[0; NARROW_FRAME]; TICKS],
+            there: [0; WORDS],
+            bytes: [0; SIZE],
         }
     }
 
-    /// What the next tick holds, and which of it is there.
-    pub(crate) fn front(&self) -> (&[u8; NARROW_FRAME], Mask) {
-        (&self.bytes[self.head], self.there[self.head])
+    /// Shows what is at so many units after the next turn's beginning, at most that many of them, and at least one.
+    pub(crate) fn run(&self, at: usize, most: usize) -> Run<'_> {
+        let from = (self.head + at) % SIZE;
+        let most = most.min(SIZE - from);
+        let is_there = self.there[from / 64] >> (from % 64) & 1 == 1;
+        let mut length = 0;
+        while length < most {
+            let bit = (from + length) % 64;
+            let word = self.there[(from + length) / 64];
+            let same = if is_there {
+                (!word >> bit).trailing_zeros()
+            } else {
+                (word >> bit).trailing_zeros()
+            };
+            let same = (same as usize).min(64 - bit);
+            length += same;
+            if same < 64 - bit {
+                break;
+            }
+        }
+        let length = length.min(most);
+        if is_there {
+            Run::There(&self.bytes[from..from + length])
+        } else {
+            Run::Missing(length)
+        }
+    }
+
+    /// Applies a change to the bits of places that lie side by side, round the ring.
+    fn change(&mut self, from: usize, count: usize, change: impl Fn(&mut u64, u64)) {
+        let mut at = from;
+        let mut left = count;
+        while left > 0 {
+            let bit = at % 64;
+            let here = left.min(64 - bit);
+            change(&mut self.there[at / 64], (u64::MAX >> (64 - here)) << bit);
+            at = (at + here) % SIZE;
+            left -= here;
+        }
     }
 }
 
@@ -47,37 +85,26 @@ impl Store for Samples {
 
     fn put(&mut self, offset: i32, payload: &[u8]) -> bool {
         let missed = (-offset).max(0) as usize;
-        let mut at = offset.max(0) as usize;
-        let mut rest = payload.get(missed..).unwrap_or_default();
-        if at + rest.len() > SIZE {
+        let at = offset.max(0) as usize;
+        let payload = payload.get(missed..).unwrap_or_default();
+        if at + payload.len() > SIZE {
             return false;
         }
-        while !rest.is_empty() {
-            let (tick, from) = ((self.head + at / NARROW_FRAME) % TICKS, at % NARROW_FRAME);
-            let (here, later) = rest.split_at(rest.len().min(NARROW_FRAME - from));
-            self.bytes[tick][from..from + here.len()].copy_from_slice(here);
-            mark(&mut self.there[tick], from, from + here.len());
-            at += here.len();
-            rest = later;
-        }
+        let from = (self.head + at) % SIZE;
+        let (here, round) = payload.split_at(payload.len().min(SIZE - from));
+        self.bytes[from..from + here.len()].copy_from_slice(here);
+        self.bytes[..round.len()].copy_from_slice(round);
+        self.change(from, payload.len(), |word, bits| *word |= bits);
         true
     }
 
-    fn pass(&mut self) {
-        self.there[self.head] = NOTHING;
-        self.head = (self.head + 1) % TICKS;
+    fn pass(&mut self, units: u32) {
+        self.change(self.head, (units as usize).min(SIZE), |word, bits| *word &= !bits);
+        self.head = (self.head + units as usize) % SIZE;
     }
 
     fn clear(&mut self) {
-        self.there = [NOTHING; TICKS];
-    }
-}
-
-/// Sets the bits from `from` to before `to`.
-fn mark(mask: &mut Mask, from: usize, to: usize) {
-    for (word, first) in mask.iter_mut().zip((0..).step_by(32)) {
-        let (from, to) = (from.clamp(first, first + 32) - first, to.clamp(first, first + 32) - first);
-        *word |= ((1u64 << to) - (1u64 << from)) as u32;
+        self.there = [0; WORDS];
     }
 }
 
@@ -85,34 +112,67 @@ fn mark(mask: &mut Mask, from: usize, to: usize) {
 mod tests {
     use super::*;
 
+    fn runs(store: &Samples, count: usize) -> Vec<(bool, usize)> {
+        let (mut all, mut at) = (Vec::<(bool, usize)>::new(), 0);
+        while at < count {
+            let (there, length) = match store.run(at, count - at) {
+                Run::There(bytes) => (true, bytes.len()),
+                Run::Missing(length) => (false, length),
+            };
+            match all.last_mut() {
+                Some(last) if last.0 == there => last.1 += length,
+                _ => all.push((there, length)),
+            }
+            at += length;
+        }
+        all
+    }
+
     #[test]
     fn packets_of_any_length_lie_side_by_side() {
         for length in [80, 160, 240, 320, 480, 1, 7, 164] {
             let mut store = Samples::new();
-            let all: Vec<u8> = (0..1440).map(|n| (n % 251) as u8).collect();
-            for (n, payload) in all.chunks(length).enumerate() {
-                assert!(store.put((n * length) as i32, payload));
+            let all: Vec<u8> = (0..14_400).map(|n| (n % 251) as u8).collect();
+            let (mut given, mut taken) = (0, 0);
+            // Ticks cut short and long.
+            let mut steps = [160, 97, 241].into_iter().cycle();
+            for payload in all.chunks(length) {
+                assert!(store.put((given - taken) as i32, payload));
+                given += payload.len();
+                while given - taken > 500 {
+                    let (step, mut at) = (steps.next().unwrap_or(0), 0);
+                    while at < step {
+                        let Run::There(bytes) = store.run(at, step - at) else {
+                            panic!("{length} {at}")
+                        };
+                        assert_eq!(bytes, &all[taken + at..][..bytes.len()], "{length}");
+                        at += bytes.len();
+                    }
+                    store.pass(step as u32);
+                    taken += step;
+                }
             }
-            for tick in all.chunks(NARROW_FRAME) {
-                let (bytes, mask) = store.front();
-                assert_eq!((&bytes[..], mask), (tick, ALL), "{length}");
-                store.pass();
-            }
-            assert_eq!(store.front().1, NOTHING);
+            assert!(taken > 13_000);
         }
     }
 
     #[test]
-    fn what_is_missing_is_marked() {
+    fn what_is_missing_is_told() {
         let mut store = Samples::new();
+        // Away from the beginning, so that the ring closes within.
+        store.pass(SIZE as u32 - 100);
+        assert_eq!(runs(&store, 160), [(false, 160)]);
         assert!(store.put(80, &[1; 80]));
-        assert_eq!(store.front().1, [0, 0, 0xffff_0000, u32::MAX, u32::MAX]);
+        assert_eq!(runs(&store, 300), [(false, 80), (true, 80), (false, 140)]);
         assert!(store.put(-40, &[2; 80]), "the part whose turn hasn't come is kept");
-        assert_eq!(store.front().1, [u32::MAX, 0xff, 0xffff_0000, u32::MAX, u32::MAX]);
+        assert_eq!(runs(&store, 300), [(true, 40), (false, 40), (true, 80), (false, 140)]);
+        store.pass(100);
+        assert_eq!(runs(&store, 300), [(true, 60), (false, 240)]);
         assert!(!store.put(SIZE as i32, &[3]));
         assert!(store.put(-500, &[3; 100]), "all of it is late");
         store.clear();
-        assert_eq!(store.front().1, NOTHING);
+        assert_eq!(runs(&store, SIZE), [(false, SIZE)]);
+        store.pass(u32::MAX);
     }
 
     #[test]

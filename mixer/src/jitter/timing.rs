@@ -1,27 +1,39 @@
-//! When a packet has its turn: a fixed delay of 40 ms, corrected by whole ticks.
+//! When a packet has its turn (rule R66).
+//!
+//! Time is counted in units of the codec's RTP clock. The audio of timestamp `next` is played in the turn at `now`; their difference is the
+//! delay against the sender's clock. It stands on the least value with which a packet begins with a turn (whole packets, or parts of them,
+//! then never wait in vain) and 99 of 100 packets come in time.
 
+use super::{delay::Delay, sequence::Seen};
 use crate::Packet;
 
-/// Ticks that the first packet waits: so late may a later one be.
-const DELAY: u32 = 2;
-/// Ticks without any packet after which the next one starts anew: nothing is left to keep in step with.
+/// Time by which a first packet must come before its turn, in microseconds: so much later may those after it be.
+const MARGIN_US: u32 = 2000;
+/// Time to spare with less of which the delay grows, in microseconds: better before a packet is late than after.
+const SPARE_US: u32 = 1000;
+/// By so much more must there be to spare before the delay falls, in microseconds: packets on a tick's edge don't let it go to and fro.
+const HYSTERESIS_US: u32 = 4000;
+/// Longest that audio waits beyond the next turn, in ticks: 200 ms.
+const LONGEST: u32 = 10;
+/// Turns without any audio after which there is nothing left to go on from: 200 ms.
 const STARVED: u32 = 10;
-/// Ticks over which the least head start is measured before audio is left out: one second.
-const WINDOW: u32 = 50;
-/// Late packets within such a window that make the delay grow by a tick.
-const TOO_LATE: u32 = 2;
+/// Turns without any audio after which what was learnt about the way is out of date: five seconds.
+const FORGOTTEN: u32 = 250;
 /// Ticks in a row with packets that fit nowhere after which the sender's clock must have jumped. Counted in ticks, since after a stall
 /// many old packets come at once.
 const MISFITS: u32 = 3;
 
+const TICK_US: u32 = crate::TICK_MS * 1000;
+
 /// What to do with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// Its beginning lies that many units after the next turn's.
+    /// Its beginning lies that many units after the next turn's, once the store has passed over so many.
     Keep {
         offset: i32,
+        skipped: u32,
     },
-    /// The same, but what was there before belongs to another time.
+    /// What was there before belongs to another time.
     Restart {
         offset: i32,
     },
@@ -35,309 +47,243 @@ pub(super) enum Arrival {
 pub(crate) enum Turn {
     /// Nothing has come for a while, or ever.
     Idle,
-    /// What the store holds for now, after so many ticks of audio were left out.
-    Play { skipped: u32 },
-    /// Something made up: time stands still for a tick.
-    Insert,
+    /// What the store holds for now. The delay ought to fall by so many units (if negative, to grow): by playing more or less than a tick of
+    /// audio in this tick.
+    /// It follows on what was played last, unless it `jumped`.
+    Play { excess: i32, jumped: bool },
 }
 
 #[derive(Debug)]
 pub(super) struct Timing {
     /// Units in a tick.
     tick: u32,
-    ssrc: u32,
+    /// The time of the next turn.
+    now: u32,
+    delay: Delay,
     seen: Seen,
-    /// `None` while idle.
+    /// `None` before the first packet.
     line: Option<Line>,
 }
 
-/// A stretch of audio that is being played.
+/// A source's audio.
 #[derive(Debug)]
 struct Line {
+    ssrc: u32,
     /// The timestamp whose turn is next.
     next: u32,
-    /// Where the newest packet ends.
+    /// Where the newest packet begins and ends.
+    newest: u32,
     end: u32,
+    /// The transit time that is called zero.
+    zero: u32,
+    /// What the delay ought to be, as a transit time.
+    target: i32,
+    /// Least steps in which the delay changes so that packets begin with turns.
+    grid: u32,
     starved: u32,
     misfits: u32,
     misfit_in_this_tick: bool,
-    window: Window,
-}
-
-#[derive(Debug)]
-struct Window {
-    ticks: u32,
-    late: u32,
-    /// Least number of units that were ready at a turn.
-    ready: i32,
+    /// What comes next doesn't follow on what was played last.
+    jumped: bool,
+    /// The delay was changed in the last turn.
+    changed: bool,
 }
 
 impl Timing {
     pub(super) fn new(tick: u32) -> Self {
         Self {
             tick,
-            ssrc: 0,
+            now: 0,
+            delay: Delay::new(tick),
             seen: Seen::default(),
             line: None,
         }
     }
 
     pub(super) fn arrive(&mut self, packet: &Packet<'_>, duration: u32, room: u32) -> Arrival {
-        let Some(line) = self.line.as_mut().filter(|_| packet.ssrc == self.ssrc) else {
+        let Some(line) = self.line.as_mut().filter(|line| line.ssrc == packet.ssrc) else {
             return self.restart(packet, duration);
         };
+        if line.starved >= STARVED {
+            return self.resume(packet, duration);
+        }
+        let ahead = self.seen.ahead(packet.sequence);
         if !self.seen.insert(packet.sequence) {
             return Arrival::Duplicate;
         }
         let offset = packet.timestamp.wrapping_sub(line.next) as i32;
         let end = i64::from(offset) + i64::from(duration);
-        if (1..=i64::from(room)).contains(&end) {
-            line.misfits = 0;
-            let newest = line.end.wrapping_sub(line.next) as i32;
-            if end > i64::from(newest) {
-                line.end = packet.timestamp.wrapping_add(duration);
+        let waiting = line.end.wrapping_sub(line.next) as i32;
+        let is_newest = ahead > 0 && end > i64::from(waiting);
+        let steady = packet.timestamp.wrapping_sub(line.newest) == duration.wrapping_mul(ahead as u32);
+        let longest = (LONGEST * self.tick) as i32;
+        let arrival = if is_newest && offset < 0 && waiting <= 0 && end > -i64::from(longest) {
+            // The buffer ran dry, and time went on. What comes now is heard nevertheless, with a longer delay.
+            line.next = packet.timestamp;
+            line.target = line.delay(self.now);
+            Arrival::Restart { offset: 0 }
+        } else if is_newest && steady && offset > longest {
+            // After a long stall more comes at once than anybody wants to wait for.
+            line.next = packet.timestamp.wrapping_sub(longest as u32);
+            line.jumped = true;
+            Arrival::Keep {
+                offset: longest,
+                skipped: (offset - longest) as u32,
             }
-            return Arrival::Keep { offset };
-        }
-        line.misfits += u32::from(!line.misfit_in_this_tick);
-        line.misfit_in_this_tick = true;
-        let nothing_waits = line.end.wrapping_sub(line.next) as i32 <= 0;
-        if line.misfits >= MISFITS || (packet.marker && nothing_waits) {
-            return self.restart(packet, duration);
-        }
-        if end <= 0 {
-            line.window.late += 1;
-            Arrival::Late
+        } else if (1..=i64::from(room)).contains(&end) {
+            Arrival::Keep { offset, skipped: 0 }
         } else {
-            Arrival::Early
+            line.misfits += u32::from(!line.misfit_in_this_tick);
+            line.misfit_in_this_tick = true;
+            if line.misfits >= MISFITS || (packet.marker && waiting <= 0) {
+                return self.restart(packet, duration);
+            }
+            if end > 0 {
+                return Arrival::Early;
+            }
+            Arrival::Late
+        };
+        if arrival != Arrival::Late {
+            line.misfits = 0;
+            if is_newest {
+                line.grid = gcd(duration, self.tick);
+                (line.newest, line.end) = (packet.timestamp, packet.timestamp.wrapping_add(duration));
+            }
         }
+        // One that is much later than any delay may be of another time.
+        if offset > -longest {
+            let transit = self.transit(packet);
+            self.delay.record(transit);
+        }
+        arrival
     }
 
+    /// Begins with a source of which nothing is known.
     fn restart(&mut self, packet: &Packet<'_>, duration: u32) -> Arrival {
-        self.ssrc = packet.ssrc;
-        self.seen = Seen::default();
-        self.seen.insert(packet.sequence);
-        let wait = DELAY * self.tick;
+        self.delay.clear();
+        let grid = gcd(duration, self.tick);
         self.line = Some(Line {
-            next: packet.timestamp.wrapping_sub(wait),
-            end: packet.timestamp.wrapping_add(duration),
-            starved: 0,
+            ssrc: packet.ssrc,
+            next: packet.timestamp,
+            newest: packet.timestamp,
+            end: packet.timestamp,
+            zero: self.arrival(packet).wrapping_sub(packet.timestamp),
+            target: 0,
+            grid,
+            starved: FORGOTTEN,
             misfits: 0,
             misfit_in_this_tick: false,
-            window: Window::new(),
+            jumped: true,
+            changed: false,
         });
-        Arrival::Restart { offset: wait as i32 }
+        self.resume(packet, duration)
     }
 
+    /// Goes on after a gap: the delay may be what it ought to be at once, since nobody hears it change.
+    fn resume(&mut self, packet: &Packet<'_>, duration: u32) -> Arrival {
+        self.seen = Seen::default();
+        self.seen.insert(packet.sequence);
+        let transit = self.transit(packet);
+        let margin = self.units(MARGIN_US) as i32;
+        let Some(line) = &mut self.line else { return Arrival::Late };
+        let least = if std::mem::take(&mut line.starved) >= FORGOTTEN {
+            self.delay.clear();
+            transit + margin
+        } else {
+            transit
+        };
+        self.delay.record(transit);
+        line.grid = gcd(duration, self.tick);
+        (line.newest, line.end) = (packet.timestamp, packet.timestamp.wrapping_add(duration));
+        line.misfits = 0;
+        let usual = self.delay.quantile().unwrap_or(transit);
+        line.target = line.on_grid(self.now, self.tick, usual.max(least));
+        line.next = self.now.wrapping_sub(line.zero).wrapping_sub(line.target as u32);
+        Arrival::Restart {
+            offset: packet.timestamp.wrapping_sub(line.next) as i32,
+        }
+    }
+
+    /// Begins a tick; [`Self::pass`] ends it.
     pub(super) fn turn(&mut self) -> Turn {
+        self.delay.turn();
+        let (spare, much) = (self.units(SPARE_US) as i32, self.units(SPARE_US + HYSTERESIS_US) as i32);
         let Some(line) = &mut self.line else { return Turn::Idle };
         line.misfit_in_this_tick = false;
         let ready = line.end.wrapping_sub(line.next) as i32;
-        line.starved = if ready > 0 { 0 } else { line.starved + 1 };
+        line.starved = if ready > 0 { 0 } else { line.starved.saturating_add(1) };
         if line.starved >= STARVED {
-            self.line = None;
             return Turn::Idle;
         }
-        line.window.ticks += 1;
-        line.window.ready = line.window.ready.min(ready);
-        if line.window.late >= TOO_LATE {
-            line.window = Window::new();
-            return Turn::Insert;
+        if let Some(usual) = self.delay.quantile() {
+            let (least, most) = (
+                line.on_grid(self.now, self.tick, usual + spare),
+                line.on_grid(self.now, self.tick, usual + much),
+            );
+            // Where packets begin may have changed.
+            line.target = line.on_grid(self.now, line.grid, line.target).clamp(least, most);
         }
-        let mut skipped = 0;
-        if line.window.ticks == WINDOW {
-            // A packet that comes just before a tick is played `DELAY` ticks later: so much, and its own tick, ought to be ready.
-            let surplus = line.window.ready - ((DELAY + 1) * self.tick) as i32;
-            skipped = surplus.max(0) as u32 / self.tick;
-            line.window = Window::new();
+        let excess = line.delay(self.now) - line.target;
+        let full = ready > (LONGEST * self.tick) as i32;
+        let rests = std::mem::take(&mut line.changed) || (excess > 0 && self.delay.is_spiking()) || (excess < 0 && full);
+        Turn::Play {
+            excess: if rests { 0 } else { excess },
+            jumped: std::mem::take(&mut line.jumped),
         }
-        line.next = line.next.wrapping_add((skipped + 1) * self.tick);
-        Turn::Play { skipped }
+    }
+
+    /// Ends a tick in which so many units of audio were played, or passed over.
+    pub(super) fn pass(&mut self, played: u32) {
+        self.now = self.now.wrapping_add(self.tick);
+        if let Some(line) = &mut self.line {
+            line.next = line.next.wrapping_add(played);
+            line.changed = played != self.tick;
+        }
+    }
+
+    /// Forgets what was learnt about the way: from now on ticks come at other times.
+    pub(super) fn forget(&mut self) {
+        self.delay.clear();
+    }
+
+    /// The timestamp whose turn is next.
+    #[cfg(test)]
+    pub(super) fn next(&self) -> u32 {
+        self.line.as_ref().map_or(0, |line| line.next)
+    }
+
+    fn units(&self, us: u32) -> u32 {
+        us.min(TICK_US) * self.tick / TICK_US
+    }
+
+    /// When a packet came.
+    fn arrival(&self, packet: &Packet<'_>) -> u32 {
+        self.now.wrapping_sub(self.tick).wrapping_add(self.units(packet.since_tick_us))
+    }
+
+    /// How long a packet was under way, against the first.
+    fn transit(&self, packet: &Packet<'_>) -> i32 {
+        let zero = self.line.as_ref().map_or(0, |line| line.zero);
+        self.arrival(packet).wrapping_sub(packet.timestamp).wrapping_sub(zero) as i32
     }
 }
 
-impl Window {
-    fn new() -> Self {
-        Self {
-            ticks: 0,
-            late: 0,
-            ready: i32::MAX,
-        }
+impl Line {
+    /// What the delay is, as a transit time: with that one, a packet comes just as its turn begins.
+    fn delay(&self, now: u32) -> i32 {
+        now.wrapping_sub(self.next).wrapping_sub(self.zero) as i32
+    }
+
+    /// The least delay with which packets begin with a turn, and those that take `transit` come in time though a turn may be as long before
+    /// the packet's own beginning as `tick` is longer than the grid.
+    fn on_grid(&self, now: u32, tick: u32, transit: i32) -> i32 {
+        let aligned = now.wrapping_sub(self.newest).wrapping_sub(self.zero) as i32;
+        let least = transit + (tick - self.grid) as i32;
+        least + (aligned - least).rem_euclid(self.grid as i32)
     }
 }
 
-/// Which of the last 64 sequence numbers came (like RFC 3711 section 3.3.2's replay list).
-#[derive(Debug, Default)]
-struct Seen {
-    newest: u16,
-    /// Bit n: the number n before the newest came.
-    before: u64,
-}
-
-impl Seen {
-    /// Notes a number; `false` if it came before.
-    fn insert(&mut self, sequence: u16) -> bool {
-        let ahead = sequence.wrapping_sub(self.newest) as i16;
-        if self.before == 0 || ahead >= 64 || ahead <= -64 {
-            (self.newest, self.before) = (sequence, 1);
-            return true;
-        }
-        if ahead > 0 {
-            self.newest = sequence;
-            self.before = self.before << ahead | 1;
-            return true;
-        }
-        let bit = 1 << -ahead;
-        let fresh = self.before & bit == 0;
-        self.before |= bit;
-        fresh
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TICK: u32 = 160;
-    const ROOM: u32 = 12 * TICK;
-
-    fn packet(n: u32) -> Packet<'static> {
-        let sequence = 65_530u16.wrapping_add(n as u16);
-        Packet {
-            ssrc: 7,
-            sequence,
-            timestamp: (u32::MAX - 500).wrapping_add(n * TICK),
-            marker: false,
-            level: None,
-            since_tick_us: 10_000,
-            payload: &[],
-        }
-    }
-
-    fn arrive(timing: &mut Timing, packet: &Packet<'_>) -> Arrival {
-        timing.arrive(packet, TICK, ROOM)
-    }
-
-    #[test]
-    fn first_packet_waits_40_ms_and_numbers_wrap() {
-        let mut timing = Timing::new(TICK);
-        assert_eq!(timing.turn(), Turn::Idle);
-        assert_eq!(arrive(&mut timing, &packet(0)), Arrival::Restart { offset: 320 });
-        for n in 1..20 {
-            assert_eq!(timing.turn(), Turn::Play { skipped: 0 });
-            assert_eq!(arrive(&mut timing, &packet(n)), Arrival::Keep { offset: 320 });
-        }
-    }
-
-    #[test]
-    fn duplicates_late_and_reordered() {
-        let mut timing = Timing::new(TICK);
-        arrive(&mut timing, &packet(0));
-        assert_eq!(arrive(&mut timing, &packet(2)), Arrival::Keep { offset: 640 });
-        assert_eq!(arrive(&mut timing, &packet(1)), Arrival::Keep { offset: 480 });
-        assert_eq!(arrive(&mut timing, &packet(2)), Arrival::Duplicate);
-        for _ in 0..5 {
-            timing.turn();
-        }
-        assert_eq!(arrive(&mut timing, &packet(1)), Arrival::Duplicate);
-        arrive(&mut timing, &packet(4));
-        timing.turn();
-        assert_eq!(arrive(&mut timing, &packet(3)), Arrival::Late);
-    }
-
-    #[test]
-    fn the_delay_grows_when_packets_come_late_and_shrinks_again() {
-        let mut timing = Timing::new(TICK);
-        arrive(&mut timing, &packet(0));
-        let mut turns = vec![timing.turn(), timing.turn(), timing.turn(), timing.turn()];
-        // From now on every packet comes 20 ms later than the buffer waits.
-        let mut inserted = 0;
-        for n in 1..40 {
-            arrive(&mut timing, &packet(n));
-            let turn = timing.turn();
-            inserted += u32::from(turn == Turn::Insert);
-            turns.push(turn);
-        }
-        assert!((1..=2).contains(&inserted), "{turns:?}");
-        assert!(matches!(arrive(&mut timing, &packet(40)), Arrival::Keep { .. }));
-        // Then the way gets 80 ms shorter: five ticks are ready, two more than needed.
-        for n in 41..45 {
-            arrive(&mut timing, &packet(n));
-        }
-        let mut skipped = 0;
-        for n in 45..160 {
-            if let Turn::Play { skipped: now } = timing.turn() {
-                skipped += now;
-            }
-            arrive(&mut timing, &packet(n));
-        }
-        assert_eq!(skipped, 2);
-    }
-
-    #[test]
-    fn a_jump_of_the_clock_costs_three_ticks_and_a_marker_none() {
-        for marker in [false, true] {
-            for jump in [1_000_000u32, 0u32.wrapping_sub(1_000_000), 0x8000_0000] {
-                let mut timing = Timing::new(TICK);
-                arrive(&mut timing, &packet(0));
-                for n in 1..6 {
-                    timing.turn();
-                    arrive(&mut timing, &packet(n));
-                }
-                // Let everything that waits be played first.
-                for _ in 0..3 {
-                    timing.turn();
-                }
-                let mut lost = 0;
-                loop {
-                    let jumped = Packet {
-                        timestamp: packet(6 + lost).timestamp.wrapping_add(jump),
-                        marker,
-                        ..packet(6 + lost)
-                    };
-                    if matches!(arrive(&mut timing, &jumped), Arrival::Restart { .. }) {
-                        break;
-                    }
-                    lost += 1;
-                    timing.turn();
-                }
-                assert_eq!(lost, if marker { 0 } else { 2 }, "{marker} {jump}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_burst_of_old_packets_is_no_jump() {
-        let mut timing = Timing::new(TICK);
-        arrive(&mut timing, &packet(0));
-        for n in 1..30 {
-            timing.turn();
-            if n < 10 {
-                arrive(&mut timing, &packet(n));
-            }
-            if n == 16 {
-                for late in 10..16 {
-                    assert!(!matches!(arrive(&mut timing, &packet(late)), Arrival::Restart { .. }));
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn another_source_and_a_long_gap_start_anew() {
-        let mut timing = Timing::new(TICK);
-        arrive(&mut timing, &packet(0));
-        assert!(matches!(
-            arrive(&mut timing, &Packet { ssrc: 8, ..packet(9) }),
-            Arrival::Restart { .. }
-        ));
-        for _ in 0..3 + STARVED {
-            timing.turn();
-        }
-        assert_eq!(timing.turn(), Turn::Idle);
-        assert!(matches!(
-            arrive(&mut timing, &Packet { ssrc: 8, ..packet(10) }),
-            Arrival::Restart { .. }
-        ));
-    }
+/// The greatest common divisor; of durations, the longest time by which packets and ticks can be in step.
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
