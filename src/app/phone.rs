@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    io::sip::SipTransport,
+    io::sip::{SipTransport, Tls},
     media::softphone::{Softphone, SoftphoneConfig, Source},
     model::{CallId, LegMedia, media::Codec, srtp::Policy},
     sip::{
@@ -36,8 +36,10 @@ use crate::{
 pub struct CallArgs {
     /// Whom: a SIP URI.
     pub to: String,
-    /// Where calls to there are sent, by UDP.
+    /// Where calls to there are sent.
     pub server: SocketAddr,
+    /// How the server proves who it is, for calls over TLS; none: they go by UDP.
+    pub proof: Option<Proof>,
     /// Who calls: a SIP URI.
     pub from: String,
     /// How the caller is shown.
@@ -48,6 +50,15 @@ pub struct CallArgs {
     pub codecs: Vec<Codec>,
     /// What is sent at first.
     pub source: Source,
+}
+
+/// What a server has to prove before it is told anything.
+#[derive(Debug, Clone)]
+pub struct Proof {
+    /// Whom we trust to vouch for it.
+    pub tls: Tls,
+    /// Whom its certificate has to name (RFC 5922 section 7.2); none: its address.
+    pub name: Option<String>,
 }
 
 /// Why there is no call, or none of the kind that was waited for.
@@ -133,7 +144,9 @@ impl Phone {
     pub fn call(args: CallArgs) -> Result<Self, PhoneError> {
         let mut rng = StdRng::from_os_rng();
         let local = local_towards(args.server)?;
-        let (transport, inbound) = SipTransport::bind(&[(Transport::Udp, local)], None)?;
+        let how = args.proof.as_ref().map_or(Transport::Udp, |_| Transport::Tls);
+        let (name, tls) = args.proof.map(|proof| (proof.name, proof.tls)).unzip();
+        let (transport, inbound) = SipTransport::bind(&[(how, local)], tls)?;
         let listeners: Vec<Listener> = transport.listening().iter().map(|(t, at)| Listener::plain(*t, *at)).collect();
         let bound = listeners.first().map_or(local, |l| l.local);
         let socket = UdpSocket::bind(local)?;
@@ -174,12 +187,20 @@ impl Phone {
                 name: Some(args.name),
                 offer: Body::sdp(negotiation.offer()),
                 credentials: args.credentials,
-                via: Some(Target::Flow(Flow {
-                    transport: Transport::Udp,
-                    local: bound,
-                    remote: args.server,
-                    connection: None,
-                })),
+                via: Some(match name {
+                    None => Target::Flow(Flow {
+                        transport: how,
+                        local: bound,
+                        remote: args.server,
+                        connection: None,
+                    }),
+                    Some(name) => Target::Connect {
+                        transport: how,
+                        local: bound,
+                        remote: args.server,
+                        name: name.map(Arc::from),
+                    },
+                }),
                 headers: Vec::new(),
             },
         )?;

@@ -88,6 +88,7 @@ impl Stage {
         let caller = |from: &str, name: &str, source| CallArgs {
             to: room_uri(sip),
             server: sip,
+            proof: None,
             from: format!("sip:{from}@{SIP_DOMAIN}"),
             name: name.to_owned(),
             credentials: None,
@@ -117,6 +118,7 @@ impl Stage {
         CallArgs {
             to: room_uri(self.sip),
             server: self.sip,
+            proof: None,
             from: format!("sip:{name}@{SIP_DOMAIN}"),
             name: name.to_owned(),
             credentials: Some(Credentials::new(name, &sip_secret(name))),

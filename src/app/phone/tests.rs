@@ -1,6 +1,8 @@
 //! The phone against an endpoint that answers, changes its mind, and hangs up.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test waits for one event and steps over the rest")]
 
+use tokio_rustls::rustls::{crypto::ring, sign::CertifiedKey};
+
 use super::*;
 use crate::{media::tone::tone_level_db, sip::endpoint::Reason};
 
@@ -19,11 +21,15 @@ struct Callee {
 
 impl Callee {
     fn new() -> Self {
-        let (transport, inbound) = SipTransport::bind(&[(Transport::Udp, ([127, 0, 0, 1], 0).into())], None).expect("a port");
+        Self::by(Transport::Udp, None)
+    }
+
+    fn by(how: Transport, tls: Option<Tls>) -> Self {
+        let (transport, inbound) = SipTransport::bind(&[(how, ([127, 0, 0, 1], 0).into())], tls).expect("a port");
         let (_, address) = transport.listening()[0];
         let voice = UdpSocket::bind("127.0.0.1:0").expect("a port");
         Self {
-            endpoint: Endpoint::new(EndpointConfig::new(vec![Listener::plain(Transport::Udp, address)]), 7),
+            endpoint: Endpoint::new(EndpointConfig::new(vec![Listener::plain(how, address)]), 7),
             transport,
             inbound,
             address,
@@ -33,9 +39,14 @@ impl Callee {
     }
 
     fn called(&self) -> Phone {
+        self.called_with(None)
+    }
+
+    fn called_with(&self, proof: Option<Proof>) -> Phone {
         Phone::call(CallArgs {
             to: format!("sip:room@{}", self.address),
             server: self.address,
+            proof,
             from: "sip:bob@127.0.0.1".to_owned(),
             name: "Bob".to_owned(),
             credentials: None,
@@ -224,4 +235,28 @@ async fn we_hang_up_and_what_was_heard_stays() {
     assert_eq!(ended.expect("over"), Ended::WeHungUp);
     assert!(callee.endpoint.calls().all(|c| c != call));
     assert!(phone.mark() >= heard);
+}
+
+#[tokio::test]
+async fn a_call_over_tls_goes_to_who_proves_their_name() {
+    let made = rcgen::generate_simple_self_signed(vec!["conf.example.com".to_owned()]).expect("a certificate");
+    let certificate = made.cert.der().clone();
+    let identity = CertifiedKey::from_der(vec![certificate.clone()], made.signing_key.into(), &ring::default_provider());
+    let tls = Tls::new(Some(identity.expect("they fit")), Some(Vec::new())).expect("usable");
+    let mut callee = Callee::by(Transport::Tls, Some(tls));
+    let proof = |name: &str| Proof {
+        tls: Tls::new(None, Some(vec![certificate.clone()])).expect("usable"),
+        name: Some(name.to_owned()),
+    };
+    let mut misled = callee.called_with(Some(proof("conf.example.net")));
+    let ended = misled.wait_ended(LIMIT).await.expect("in time");
+    assert!(matches!(ended, Ended::Failed(_)), "{ended}");
+
+    let mut phone = callee.called_with(Some(proof("conf.example.com")));
+    let call = callee.accepts().await;
+    phone.wait_answered(LIMIT).await.expect("in time");
+    callee.endpoint.hang_up(Instant::now(), call, None).expect("it is up");
+    callee.send();
+    let ended = phone.wait_ended(LIMIT).await.expect("in time");
+    assert_eq!(ended, Ended::TheyHungUp { reason: None });
 }
