@@ -66,7 +66,8 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
     let advertise = Advertise {
         entries: s.list("advertise", parse::advertise).unwrap_or_default(),
     };
-    let tls = tls(r, &mut s, domain.as_deref());
+    let tls_name = s.text("tls_name", parse::sip_host);
+    let tls = tls(r, &mut s, [&domain, &tls_name]);
     let wants_tls = listen.iter().flatten().any(|l| l.transport == Transport::Tls);
     if wants_tls && !s.any_given(&[tls::CERTIFICATE]) {
         s.mistake("listen", format!("TLS needs `{}` and `{}`", tls::CERTIFICATE, tls::KEY));
@@ -94,6 +95,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         listen: listen.unwrap_or_else(by_default),
         advertise,
         tls,
+        tls_name,
         anonymous,
         digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::Pcmu, Codec::Pcma]),
@@ -102,7 +104,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
 }
 
 /// The files of TLS, which have to be good now and may change later.
-fn tls(r: &Reader<'_>, s: &mut Section<'_>, domain: Option<&str>) -> Option<TlsFiles> {
+fn tls(r: &Reader<'_>, s: &mut Section<'_>, names: [&Option<String>; 2]) -> Option<TlsFiles> {
     let [certificate, key, authorities] = [tls::CERTIFICATE, tls::KEY, tls::AUTHORITIES].map(|name| s.text(name, parse::path));
     for (given, other) in [
         (tls::CERTIFICATE, tls::KEY),
@@ -120,8 +122,8 @@ fn tls(r: &Reader<'_>, s: &mut Section<'_>, domain: Option<&str>) -> Option<TlsF
     };
     match files.read() {
         Ok(content) => {
-            if let Some(domain) = domain.filter(|domain| !content.speaks_for(domain)) {
-                let problem = format!("does not name {domain}: phones that look closely refuse it (RFC 5922 section 7)");
+            for name in names.into_iter().flatten().filter(|name| !content.speaks_for(name)) {
+                let problem = format!("does not name {name}: phones that look closely refuse it (RFC 5922 section 7)");
                 s.warning(tls::CERTIFICATE, problem);
             }
             Some(files)

@@ -84,6 +84,8 @@ pub struct Sip {
     pub advertise: Advertise,
     /// Where certificate and key are; given if one of the listening addresses is for TLS.
     pub tls: Option<TlsFiles>,
+    /// What is told over TLS instead of an address, in lower case.
+    pub tls_name: Option<String>,
     /// Realm of digest authentication.
     pub realm: String,
     /// Digest algorithms, best first; never empty.

@@ -72,7 +72,7 @@ level = 'info'
     let expected = [
         "line 2: sip.domain: must be a domain name",
         "line 3: sip.listen: must be a transport, an address and a port, like \"udp:0.0.0.0:5060\"",
-        "line 4: sip.codec: unknown key (known here: domain, listen, advertise, tls_certificate, tls_key, tls_ca, realm, digest, anonymous, codecs, notify_interval_s)",
+        "line 4: sip.codec: unknown key (known here: domain, listen, advertise, tls_name, tls_certificate, tls_key, tls_ca, realm, digest, anonymous, codecs, notify_interval_s)",
         "line 7: media.ports: must be a range of at least two ports from 1024 on, like \"16384-32767\"",
         "line 8: media.threads: must be a whole number from 0 to 1024",
         "line 9: media.listen: has two addresses of one family",
@@ -275,10 +275,11 @@ fn the_readmes_first_configuration_is_good() {
 
 /// The reference's lines, those of the form `#key = value` uncommented unless they have no default.
 fn uncommented() -> String {
-    const WITHOUT_DEFAULT: [&str; 11] = [
+    const WITHOUT_DEFAULT: [&str; 12] = [
         "tls_certificate",
         "tls_key",
         "tls_ca",
+        "tls_name",
         "secret_file",
         "phones_secret",
         "phones_secret_file",

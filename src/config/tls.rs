@@ -252,7 +252,7 @@ mod tests {
             "line 3: sip.tls_key: needs `tls_certificate` beside it"
         );
         let warnings = folder
-            .check(&format!("{BOTH}\nlisten = ['udp:0.0.0.0:5060']"))
+            .check(&format!("{BOTH}\ntls_name = 'WWW.example.com'\nlisten = ['udp:0.0.0.0:5060']"))
             .expect("no mistake")
             .warnings;
         let told: Vec<String> = warnings.iter().map(ToString::to_string).collect();

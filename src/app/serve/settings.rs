@@ -28,14 +28,16 @@ pub(super) fn listen_addresses(config: &Config) -> Vec<(Transport, SocketAddr)> 
     config.sip.listen.iter().map(|l| (transport(l.transport), l.address)).collect()
 }
 
-/// What peers are told of the bound addresses (rule R46). An address that says "everywhere" is told as the one that the kernel would send from.
+/// What peers are told of the bound addresses (rule R46): over TLS a name, if there is one. An address that says "everywhere" is told as the one
+/// that the kernel would send from.
 pub(super) fn listeners(config: &Config, bound: Vec<(Transport, SocketAddr)>) -> Vec<Listener> {
     let listener = |(transport, local): (Transport, SocketAddr)| {
         let mut listener = Listener::plain(transport, local);
-        match config.sip.advertise.of(local.ip()) {
-            Some(public) => listener.host = plain_host(public),
-            None if local.ip().is_unspecified() => listener.host = plain_host(outward_ip(local.ip())),
-            None => {}
+        match (&config.sip.tls_name, config.sip.advertise.of(local.ip())) {
+            (Some(name), _) if transport == Transport::Tls => listener.host.clone_from(name),
+            (_, Some(public)) => listener.host = plain_host(public),
+            (_, None) if local.ip().is_unspecified() => listener.host = plain_host(outward_ip(local.ip())),
+            (_, None) => {}
         }
         listener
     };
