@@ -40,7 +40,8 @@ fn loss_lowers_the_score_and_a_call_without_packets_has_none() {
     // The hundredth packet is missing too, but nobody can know that yet.
     assert_eq!((good.lost, bad.lost), (0, 19));
     let (good, bad) = (good.mos.expect("a score"), bad.mos.expect("a score"));
-    assert!(good > 4.3, "{good}");
+    // They came all at once, so that the last ones wait for 200 ms.
+    assert!(good > 4.1, "{good}");
     assert!((1.5..3.5).contains(&bad), "{bad}");
 }
 
