@@ -12,7 +12,9 @@ use super::{
     read::{Reader, Section, not_empty},
     tls,
 };
-use crate::model::{Account, Affiliation, Aor, AudioAccess, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec};
+use crate::model::{
+    Account, Affiliation, Aor, AudioAccess, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec, srtp::Policy,
+};
 
 /// Checks a whole document. The environment is asked for secrets by name.
 pub(super) fn check(text: &str, folder: &Path, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Mistake>> {
@@ -29,7 +31,7 @@ pub(super) fn check(text: &str, folder: &Path, environment: &dyn Fn(&str) -> Opt
 fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let mut top = r.document();
     let sip = sip(r, top.section("sip"));
-    let media = media(top.section("media"));
+    let media = media(top.section("media"), sip.as_ref());
     let xmpp = xmpp(top.section("xmpp"));
     let rooms = rooms(top.section("rooms"), xmpp.as_ref());
     let declared = declared(top.sections("room"), &rooms.template);
@@ -135,7 +137,7 @@ fn tls(r: &Reader<'_>, s: &mut Section<'_>, names: [&Option<String>; 2]) -> Opti
     }
 }
 
-fn media(mut s: Section<'_>) -> Media {
+fn media(mut s: Section<'_>, sip: Option<&Sip>) -> Media {
     let listen = distinct(&mut s, "listen", parse::ip).unwrap_or_else(|| vec![[0, 0, 0, 0].into()]);
     for family in [true, false] {
         if listen.iter().filter(|a| a.is_ipv4() == family).count() > 1 {
@@ -150,7 +152,13 @@ fn media(mut s: Section<'_>) -> Media {
         ports: s.text("ports", parse::ports).unwrap_or(16384..=32767),
         threads: s.number("threads", 0..=1024).map_or(0, usize_of),
         timeout: seconds(s.number("timeout_s", 2..=86_400).unwrap_or(60)),
+        srtp: s.text("srtp", choice(parse::SRTP)).unwrap_or_default(),
     };
+    let hidden = sip.is_none_or(|sip| sip.listen.iter().any(|l| l.transport == Transport::Tls));
+    if media.srtp == Policy::Required && !hidden {
+        let problem = "keys that phones send in plain SIP do not count, and [sip] listen names no tls address";
+        s.warning("srtp", problem);
+    }
     s.finish();
     media
 }

@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec};
+use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec, srtp::Policy};
 
 pub use directory::ConfigDirectory;
 pub use mistake::{Mistake, Mistakes};
@@ -160,6 +160,8 @@ pub struct Media {
     pub threads: usize,
     /// Silence of RTP and RTCP after which a call ends (rule R45).
     pub timeout: Duration,
+    /// Whether voice is encrypted (rule R72).
+    pub srtp: Policy,
 }
 
 /// The chat door.

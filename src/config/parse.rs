@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Create, Digest, Listen, Transport};
-use crate::model::{Aor, AudioAccess, BareJid, RoomName, media::Codec};
+use crate::model::{Aor, AudioAccess, BareJid, RoomName, media::Codec, srtp::Policy};
 
 /// A choice among named values.
 pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(&str) -> Result<T, String> {
@@ -24,6 +24,12 @@ pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(
 }
 
 pub(super) const CODECS: &[(&str, Codec)] = &[("opus", Codec::Opus), ("pcmu", Codec::Pcmu), ("pcma", Codec::Pcma)];
+
+pub(super) const SRTP: &[(&str, Policy)] = &[
+    ("never", Policy::Never),
+    ("allowed", Policy::Allowed),
+    ("required", Policy::Required),
+];
 
 pub(super) const DIGEST: &[(&str, Digest)] = &[("sha-256", Digest::Sha256), ("md5", Digest::Md5)];
 

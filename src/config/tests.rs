@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path};
 
 use super::{check::check, *};
-use crate::model::{Affiliation, Aor, AudioAccess, Directory, Whois};
+use crate::model::{Affiliation, Aor, AudioAccess, Directory, Whois, srtp::Policy};
 
 const SMALL: &str =
     "[sip]\ndomain = 'conf.example.com'\n[xmpp]\nrooms = 'rooms.example.com'\nphones = 'phones.example.com'\nsecret = 'S'\n";
@@ -243,6 +243,21 @@ fn users_of_the_file_are_the_directory() {
         .by_aor(&Aor::from_normalised("sip:bob@other.example".into()))
         .expect("known");
     assert_eq!(bob.digest.expect("keys are given").md5, "a".repeat(32));
+}
+
+#[test]
+fn r72_a_policy_that_shuts_most_phones_out_is_warned_of() {
+    let with = |policy: &str| good(&format!("{SMALL}[media]\nsrtp = '{policy}'\n"));
+    assert_eq!((good(SMALL).media.srtp, with("never").media.srtp), (Policy::Allowed, Policy::Never));
+    assert!(with("allowed").warnings.is_empty());
+    assert_eq!(
+        with("required").warnings[0].to_string(),
+        "line 8: media.srtp: keys that phones send in plain SIP do not count, and [sip] listen names no tls address"
+    );
+    assert_eq!(
+        mistakes(&format!("{SMALL}[media]\nsrtp = 'yes'\n")),
+        ["line 8: media.srtp: must be one of \"never\", \"allowed\", \"required\""]
+    );
 }
 
 #[test]

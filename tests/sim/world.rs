@@ -17,9 +17,9 @@ use cusax::peers::sip::{CallRecord, FrontSettings, MediaSettings, SipFront, SipR
 use cusax::room::{Numbered, RoomSettings};
 use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
-    Body, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
+    Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
 };
-use cusax::sip::msg::Uri;
+use cusax::sip::msg::{Uri, parse_datagram};
 use minidom::Element;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -81,6 +81,8 @@ pub(crate) struct World {
 /// One phone.
 pub(crate) struct Phone {
     endpoint: Endpoint,
+    /// To the server.
+    way: Flow,
     address: SocketAddr,
     pub(crate) call: Option<CallId>,
     credentials: Option<Credentials>,
@@ -114,6 +116,15 @@ impl World {
 
     /// The same with another net and another configuration of the room.
     pub(crate) fn with(seed: u64, net: Net, configure: impl FnOnce(&mut RoomConfig)) -> Self {
+        Self::build(seed, net, Policy::Allowed, configure)
+    }
+
+    /// The same as [`World::new`], with another policy on encrypted voice (rule R72).
+    pub(crate) fn secured(seed: u64, srtp: Policy) -> Self {
+        Self::build(seed, PERFECT, srtp, |_| {})
+    }
+
+    fn build(seed: u64, net: Net, srtp: Policy, configure: impl FnOnce(&mut RoomConfig)) -> Self {
         let start = Instant::now();
         let accounts: Arc<dyn Directory> = Arc::new(Accounts(vec!["ann", "bob", "carol", "dave"]));
         let bare = |s: &str| -> BareJid { s.parse().expect("a bare JID") };
@@ -154,7 +165,7 @@ impl World {
             media: MediaSettings {
                 codecs: vec![Codec::Pcmu, Codec::Pcma],
                 comfort_noise: false,
-                srtp: Policy::Allowed,
+                srtp,
             },
             retry_after: Duration::from_secs(5),
         };
@@ -162,7 +173,8 @@ impl World {
             at: start,
             unix_ms: 1_800_000_000_000,
         };
-        let endpoint = Endpoint::new(EndpointConfig::new(vec![Listener::plain(Transport::Udp, SERVER)]), seed);
+        let listeners = [Transport::Udp, Transport::Tls].map(|transport| Listener::plain(transport, SERVER));
+        let endpoint = Endpoint::new(EndpointConfig::new(listeners.to_vec()), seed);
         let mut world = Self {
             start,
             now: start,
@@ -351,10 +363,27 @@ impl World {
             bytes,
         };
         self.sent += 1;
-        if transmit.target.transport() == Transport::Tcp {
+        match transmit.target.transport() {
+            Transport::Udp => {}
             // There is no TCP here: rule R42 falls back.
-            self.wire.push((self.now, self.sent, from, Inbound::Unreachable(transmit.target)));
-            return;
+            Transport::Tcp => {
+                self.wire.push((self.now, self.sent, from, Inbound::Unreachable(transmit.target)));
+                return;
+            }
+            // Nothing is lost, and messages come whole.
+            Transport::Tls => {
+                let Target::Flow(flow) = transmit.target else {
+                    panic!("the phones keep their connections")
+                };
+                let flow = Flow {
+                    local: to,
+                    remote: from,
+                    ..flow
+                };
+                let message = parse_datagram(&transmit.bytes);
+                self.wire.push((self.now + HOP, self.sent, to, Inbound::Message { flow, message }));
+                return;
+            }
         }
         let copies = if self.rng.random_range(0..100) < self.net.loss {
             0
@@ -374,6 +403,11 @@ impl World {
 
     /// Adds a phone that signs in as this account, if there is one of that name.
     pub(crate) fn phone(&mut self, name: &str) {
+        self.phone_over(name, Transport::Udp);
+    }
+
+    /// Adds a phone that signals over this transport.
+    pub(crate) fn phone_over(&mut self, name: &str, transport: Transport) {
         let number = self.phones.len() as u8 + 1;
         let address = SocketAddr::from(([198, 51, 100, number], 5060));
         let credentials = ["ann", "bob", "carol", "dave"]
@@ -384,7 +418,13 @@ impl World {
         self.phones.insert(
             name.to_owned(),
             Phone {
-                endpoint: Endpoint::new(EndpointConfig::new(vec![Listener::plain(Transport::Udp, address)]), seed),
+                endpoint: Endpoint::new(EndpointConfig::new(vec![Listener::plain(transport, address)]), seed),
+                way: Flow {
+                    transport,
+                    local: address,
+                    remote: SERVER,
+                    connection: (transport != Transport::Udp).then(|| ConnectionId(number.into())),
+                },
                 address,
                 call: None,
                 credentials,
@@ -409,6 +449,16 @@ impl World {
 
     /// Calls with further header fields.
     pub(crate) fn dial_with(&mut self, phone: &str, room: &str, headers: &[(&str, &str)]) {
+        self.dial_media(
+            phone,
+            room,
+            headers,
+            "RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n",
+        );
+    }
+
+    /// Calls with an offer whose audio line has this behind its port.
+    pub(crate) fn dial_media(&mut self, phone: &str, room: &str, headers: &[(&str, &str)], media: &str) {
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -417,17 +467,18 @@ impl World {
         self.at_phone(phone, |phone, now| {
             let port = phone.address.port() + 1000;
             let host = phone.address.ip();
-            let sdp = format!(
-                "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
-            );
+            let sdp = format!("v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} {media}");
             let args = InviteArgs {
                 to,
                 from: Uri::parse(&phone.aor).expect("a URI"),
                 name: None,
-                presentation: Presentation { user: Some("phone".to_owned()), focus: false },
+                presentation: Presentation {
+                    user: Some("phone".to_owned()),
+                    focus: false,
+                },
                 offer: Body::sdp(sdp),
                 credentials: phone.credentials.clone(),
-                via: Some(Target::Flow(Flow { transport: Transport::Udp, local: phone.address, remote: SERVER, connection: None })),
+                via: Some(Target::Flow(phone.way)),
                 headers,
             };
             phone.call = Some(phone.endpoint.invite(now, args).expect("the server can be reached"));
@@ -485,8 +536,14 @@ impl World {
 
     /// Takes what belongs to a phone's watching: NOTIFY is written down and answered.
     fn watched(&mut self, name: &str, inbound: &Inbound) -> bool {
-        let Inbound::Datagram { bytes, flow } = inbound else { return false };
-        let text = String::from_utf8_lossy(bytes).into_owned();
+        let (text, flow) = match inbound {
+            Inbound::Datagram { bytes, flow } => (String::from_utf8_lossy(bytes).into_owned(), flow),
+            Inbound::Message {
+                message: Ok(message),
+                flow,
+            } => (String::from_utf8_lossy(&message.to_bytes()).into_owned(), flow),
+            Inbound::Message { message: Err(_), .. } | Inbound::FlowLost(_) | Inbound::Unreachable(_) => return false,
+        };
         let phone = self.phones.get_mut(name).expect("the phone exists");
         phone.received.push(text.clone());
         if !text.contains("\r\nCall-ID: watch-") {
@@ -519,12 +576,15 @@ impl World {
 
     /// Changes which way a phone's audio goes.
     pub(crate) fn reoffer(&mut self, phone: &str, direction: &str) {
+        let media = format!("RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
+        self.reoffer_media(phone, &media);
+    }
+
+    /// Offers anew, as [`World::dial_media`] does.
+    pub(crate) fn reoffer_media(&mut self, phone: &str, media: &str) {
         self.at_phone(phone, |phone, now| {
             let (host, port) = (phone.address.ip(), phone.address.port() + 1000);
-            let sdp = format!(
-                "v=0\r\no=- 1 2 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} RTP/AVP 0 101\r\n\
-                 a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
-            );
+            let sdp = format!("v=0\r\no=- 1 2 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} {media}");
             let call = phone.call.expect("the phone is in a call");
             phone
                 .endpoint

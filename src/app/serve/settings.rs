@@ -10,7 +10,6 @@ use crate::config::{self, Config, Create};
 use crate::hub::RoomFactory;
 use crate::io::xmpp::{LinkSettings, Pace};
 use crate::media::{Interface, PlaneConfig};
-use crate::model::srtp::Policy;
 use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
 use crate::peers::sip::{FrontSettings, MediaSettings, SipRoomSettings};
@@ -141,7 +140,7 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSe
         media: MediaSettings {
             codecs: config.sip.codecs.clone(),
             comfort_noise: false,
-            srtp: Policy::Never,
+            srtp: config.media.srtp,
         },
         retry_after: Duration::from_secs(30),
     }

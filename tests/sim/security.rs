@@ -1,0 +1,117 @@
+//! Rule R72 through the whole bridge: which calls come in, how they are protected, and when keys change.
+
+use std::time::Duration;
+
+use cusax::model::srtp::{Policy, Protection, Security};
+use cusax::model::{LegMedia, MediaOrder};
+use cusax::sip::endpoint::Transport;
+
+use super::world::World;
+
+const KEY: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
+const OTHER_KEY: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n";
+
+/// What the media plane was told so far.
+fn configured(w: &World) -> Vec<&LegMedia> {
+    fn media(order: &MediaOrder) -> Option<&LegMedia> {
+        match order {
+            MediaOrder::Configure(_, media) => Some(media),
+            MediaOrder::Place(..) | MediaOrder::Mute(..) | MediaOrder::Close(_) => None,
+        }
+    }
+    w.plane.log.iter().filter_map(media).collect()
+}
+
+/// Calls from a phone; gives how the call is protected, or what it was refused with.
+fn call(policy: Policy, transport: Transport, media: &str) -> Result<Protection, String> {
+    let mut w = World::secured(7, policy);
+    w.phone_over("guest", transport);
+    w.dial_media("guest", "blue", &[], media);
+    w.run_until("an answer", |w| {
+        w.at("guest").log.iter().any(|l| l == "200" || l.starts_with("ended"))
+    });
+    w.run_for(Duration::from_millis(50));
+    if w.at("guest").log.iter().any(|l| l == "200") {
+        return Ok(configured(&w).last().expect("negotiated").security.protection());
+    }
+    assert!(w.plane.legs.is_empty(), "a call that can't be met costs no port");
+    let response = w
+        .at("guest")
+        .received
+        .iter()
+        .find(|r| r.starts_with("SIP/2.0 4"))
+        .expect("a refusal");
+    let kept = |line: &&str| line.starts_with("SIP/2.0") || line.starts_with("Warning");
+    Err(response.lines().filter(kept).collect::<Vec<_>>().join("; "))
+}
+
+#[test]
+fn r72_who_comes_in_and_how_protected() {
+    use Policy::{Allowed, Never, Required};
+    let (plain, both, secure) = (
+        "RTP/AVP 0\r\n".to_owned(),
+        format!("RTP/AVP 0\r\n{KEY}"),
+        format!("RTP/SAVP 0\r\n{KEY}"),
+    );
+    let (udp, tls) = (Transport::Udp, Transport::Tls);
+    for (policy, transport, media, expected) in [
+        (Never, tls, &plain, Protection::None),
+        (Never, tls, &both, Protection::None),
+        (Allowed, udp, &plain, Protection::None),
+        (Allowed, udp, &both, Protection::SdesInTheOpen),
+        (Allowed, udp, &secure, Protection::SdesInTheOpen),
+        (Allowed, tls, &plain, Protection::None),
+        (Allowed, tls, &both, Protection::Sdes),
+        (Allowed, tls, &secure, Protection::Sdes),
+        (Required, tls, &both, Protection::Sdes),
+        (Required, tls, &secure, Protection::Sdes),
+    ] {
+        assert_eq!(call(policy, transport, media), Ok(expected), "{policy:?} {transport} {media}");
+    }
+    let unprotected = "SIP/2.0 488 Not Acceptable Here; \
+                       Warning: 399 conf.example.com \"encrypted media is required, with keys that others cannot read\"";
+    for (transport, media) in [(udp, &plain), (udp, &both), (udp, &secure), (tls, &plain)] {
+        assert_eq!(call(Required, transport, media), Err(unprotected.to_owned()), "{transport} {media}");
+    }
+    assert_eq!(
+        call(Never, tls, &secure),
+        Err("SIP/2.0 488 Not Acceptable Here; Warning: 302 conf.example.com \"audio over a protocol that is not supported\"".to_owned())
+    );
+    assert_eq!(
+        call(
+            Allowed,
+            tls,
+            &"RTP/SAVP 0\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n".to_owned()
+        ),
+        Err("SIP/2.0 488 Not Acceptable Here; Warning: 399 conf.example.com \"SRTP: no crypto-suite in common\"".to_owned())
+    );
+}
+
+#[test]
+fn r72_keys_change_when_theirs_do_and_required_survives_no_downgrade() {
+    let mut w = World::secured(8, Policy::Required);
+    w.phone_over("guest", Transport::Tls);
+    w.dial_media("guest", "blue", &[], &format!("RTP/SAVP 0\r\n{KEY}"));
+    w.run_until("the call is up", |w| w.at("guest").log.iter().any(|l| l == "200"));
+    w.run_for(Duration::from_millis(50));
+    let mut securities = Vec::new();
+    for media in [
+        format!("RTP/SAVP 0\r\n{KEY}a=sendonly\r\n"),
+        format!("RTP/SAVP 0\r\n{OTHER_KEY}"),
+        // Refused: the session stays as it was (rule R43).
+        "RTP/AVP 0\r\n".to_owned(),
+    ] {
+        securities.push(configured(&w).last().expect("negotiated").security.clone());
+        w.reoffer_media("guest", &media);
+        w.run_for(Duration::from_millis(200));
+    }
+    let all = configured(&w);
+    assert_eq!(all.len(), 3, "one answer and two changes");
+    assert_eq!(securities[0], securities[1], "a hold keeps both keys");
+    let (Security::Sdes(before), Security::Sdes(after)) = (&securities[1], &securities[2]) else {
+        panic!("not by a=crypto: {securities:?}");
+    };
+    assert!(before.remote != after.remote && before.local != after.local);
+    let refused = w.at("guest").received.iter().any(|r| r.starts_with("SIP/2.0 488"));
+    assert!(refused && w.at("guest").call.is_some(), "the offer is refused, the call goes on");
+}
