@@ -7,6 +7,8 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::Stdio,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -30,7 +32,7 @@ const MAX_MESSAGE: usize = 1 << 20;
 pub(crate) struct Janus {
     process: Supervised,
     line: Socket,
-    buffer: Vec<u8>,
+    answers: mpsc::Receiver<Value>,
     session: u64,
     asked: u64,
     people: u64,
@@ -64,11 +66,10 @@ impl Janus {
         fs::write(path("janus.transport.pfunix.jcfg"), transport)?;
         let started = (0..STARTS).find_map(|_| launch(folder, &socket).transpose());
         let (process, line) = started.ok_or_else(|| format!("janus doesn't answer: {}", child::tail(path("log"), 5)))??;
-        line.set_read_timeout(Some(LIMIT))?;
         let mut janus = Self {
             process,
+            answers: listen(line.try_clone()?),
             line,
-            buffer: vec![0; MAX_MESSAGE],
             session: 0,
             asked: 0,
             people: 0,
@@ -107,16 +108,27 @@ impl Janus {
         request["transaction"] = transaction.as_str().into();
         self.line.write_all(request.to_string().as_bytes())?;
         loop {
-            let length = self.line.read(&mut self.buffer)?;
-            // What it tells of others doesn't matter.
-            let Ok(message) = serde_json::from_slice::<Value>(&self.buffer[..length]) else {
-                continue;
-            };
+            let message = self.answers.recv_timeout(LIMIT)?;
             if message["transaction"] == transaction.as_str() && !(later && message["janus"] == "ack") {
                 return Ok(message);
             }
         }
     }
+}
+
+/// Reads on a thread of its own, as long as Janus lives: it tells everybody of everybody, and stops mixing when nobody takes that.
+/// Gives the answers.
+fn listen(mut line: Socket) -> mpsc::Receiver<Value> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut buffer = vec![0; MAX_MESSAGE];
+        while let Ok(length @ 1..) = line.read(&mut buffer) {
+            let answer = serde_json::from_slice::<Value>(&buffer[..length]).ok();
+            // Nobody waits for an answer any more once all are in.
+            let _ = answer.filter(|a| a.get("transaction").is_some()).map(|a| tell.send(a));
+        }
+    });
+    told
 }
 
 /// Starts it; `None` if it ended before it could be reached.
