@@ -5,6 +5,7 @@ use std::{
     mem,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     os::fd::{AsFd, AsRawFd, RawFd},
+    time::{Duration, SystemTime},
 };
 
 use super::sys;
@@ -17,6 +18,16 @@ const READ_SIZE: usize = 2048;
 
 /// Bytes that a datagram of ours may have.
 pub(super) const WRITE_SIZE: usize = 1500;
+
+/// Longest time that a datagram may have waited: more means that the system's clock was set meanwhile.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// Bytes of the control message that tells when a datagram came.
+// SAFETY: only computes a size.
+const CONTROL_SIZE: usize = unsafe { libc::CMSG_SPACE(size_of::<libc::timespec>() as libc::c_uint) } as usize;
+
+/// Aligned as a control message has to be.
+type Control = [u64; CONTROL_SIZE / size_of::<u64>()];
 
 /// Datagrams gathered before they are sent.
 const WRITE_SLOTS: usize = 64;
@@ -33,8 +44,11 @@ pub(super) struct Inbox {
     buffers: Box<[[u8; READ_SIZE]; READ_BUDGET]>,
     addresses: Box<[Address; READ_BUDGET]>,
     headers: Box<[libc::mmsghdr; READ_BUDGET]>,
-    /// Pointed to by `headers`.
+    /// Pointed to by `headers`, as `_controls`.
     _slices: Box<[libc::iovec; READ_BUDGET]>,
+    _controls: Box<[Control; READ_BUDGET]>,
+    /// The system's time, since 1970.
+    clock: Duration,
 }
 
 impl Inbox {
@@ -45,12 +59,14 @@ impl Inbox {
             iov_base: buffers[i].as_mut_ptr().cast(),
             iov_len: READ_SIZE,
         }));
+        let mut controls = Box::new([Control::default(); READ_BUDGET]);
         let headers = Box::new(std::array::from_fn(|i| {
             // SAFETY: mmsghdr is plain numbers and pointers, for which zeros are valid.
             let mut header: libc::mmsghdr = unsafe { mem::zeroed() };
             header.msg_hdr.msg_name = (&raw mut addresses[i]).cast();
             header.msg_hdr.msg_iov = &raw mut slices[i];
             header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_control = (&raw mut controls[i]).cast();
             header
         }));
         Self {
@@ -58,26 +74,42 @@ impl Inbox {
             addresses,
             headers,
             _slices: slices,
+            _controls: controls,
+            clock: Duration::ZERO,
         }
     }
 
-    /// Reads what is there, up to [`READ_BUDGET`] datagrams, without waiting; they are then at [`Self::datagram`].
-    pub(super) fn receive(&mut self, socket: &impl AsFd) -> usize {
-        for header in self.headers.iter_mut() {
+    /// Reads the system's clock, for [`Self::waited`].
+    pub(super) fn set_clock(&mut self) {
+        self.clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    }
+
+    /// Reads what is there, up to `most` datagrams (at most [`READ_BUDGET`]), without waiting; they are then at [`Self::datagram`].
+    pub(super) fn receive(&mut self, socket: &impl AsFd, most: usize) -> usize {
+        let most = most.min(READ_BUDGET);
+        for header in &mut self.headers[..most] {
             header.msg_hdr.msg_namelen = size_of::<Address>() as libc::socklen_t;
+            header.msg_hdr.msg_controllen = CONTROL_SIZE as _;
         }
         let (headers, fd) = (self.headers.as_mut_ptr(), socket.as_fd().as_raw_fd());
-        // SAFETY: each header points to one buffer and one address, boxed and owned by `self`, of the sizes told.
-        let count = unsafe {
-            libc::recvmmsg(
-                fd,
-                headers,
-                READ_BUDGET as libc::c_uint,
-                libc::MSG_DONTWAIT as _,
-                std::ptr::null_mut(),
-            )
-        };
+        // SAFETY: each header points to one buffer, one address and one control message, boxed and owned by `self`, of the sizes told.
+        let count = unsafe { libc::recvmmsg(fd, headers, most as libc::c_uint, libc::MSG_DONTWAIT as _, std::ptr::null_mut()) };
         count.max(0) as usize
+    }
+
+    /// How long a datagram of the last [`Self::receive`] had waited in its socket when the clock was read; zero if the socket doesn't tell.
+    pub(super) fn waited(&self, index: usize) -> Duration {
+        let header = &self.headers[index].msg_hdr;
+        // SAFETY: the control message is owned by `self`, and the kernel has told how much of it it has written.
+        let stamp = unsafe {
+            let message = libc::CMSG_FIRSTHDR(header);
+            if message.is_null() || ((*message).cmsg_level, (*message).cmsg_type) != (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) {
+                return Duration::ZERO;
+            }
+            libc::CMSG_DATA(message).cast::<libc::timespec>().read_unaligned()
+        };
+        let came = Duration::from_secs(stamp.tv_sec.try_into().unwrap_or(0)) + Duration::from_nanos(stamp.tv_nsec.try_into().unwrap_or(0));
+        self.clock.saturating_sub(came).min(MAX_WAIT)
     }
 
     /// A datagram of the last [`Self::receive`] and its source; `None` if it was cut or has no IP source.
@@ -260,10 +292,7 @@ fn write_address(from: SocketAddr, into: &mut Address) -> libc::socklen_t {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::UdpSocket,
-        time::{Duration, Instant},
-    };
+    use std::{net::UdpSocket, time::Instant};
 
     use super::*;
 
@@ -277,7 +306,7 @@ mod tests {
     fn receive(inbox: &mut Inbox, socket: &UdpSocket, until: usize) -> Vec<Option<(SocketAddr, Vec<u8>)>> {
         let (deadline, mut all) = (Instant::now() + Duration::from_secs(5), Vec::new());
         while all.len() < until && Instant::now() < deadline {
-            let count = inbox.receive(socket);
+            let count = inbox.receive(socket, READ_BUDGET);
             all.extend((0..count).map(|i| inbox.datagram(i).map(|(from, bytes)| (from, bytes.to_vec()))));
         }
         all
@@ -315,12 +344,40 @@ mod tests {
             outbox.push(&a, target.local_addr().expect("address"), write(&[i as u8]));
         }
         outbox.flush();
-        assert_eq!(inbox.receive(&target), READ_BUDGET);
+        assert_eq!(inbox.receive(&target, READ_BUDGET), READ_BUDGET);
         let rest = receive(&mut inbox, &target, WRITE_SLOTS + 5 - READ_BUDGET);
         assert_eq!(
             rest.last().and_then(|d| d.clone()).map(|d| d.1),
             Some(vec![(WRITE_SLOTS + 4) as u8])
         );
+    }
+
+    #[test]
+    fn a_datagram_tells_how_long_it_waited_if_its_socket_does() {
+        let (a, target) = (
+            UdpSocket::bind("127.0.0.1:0").expect("bound"),
+            UdpSocket::bind("127.0.0.1:0").expect("bound"),
+        );
+        let (mut inbox, to) = (Inbox::new(), target.local_addr().expect("address"));
+        let mut waited = |wait: Duration| {
+            a.send_to(&[1], to).expect("sent");
+            let sent = Instant::now();
+            while sent.elapsed() < wait {
+                std::thread::yield_now();
+            }
+            inbox.set_clock();
+            assert_eq!(inbox.receive(&target, 1), 1);
+            inbox.waited(0)
+        };
+        let wait = Duration::from_millis(10);
+        assert_eq!(waited(wait), Duration::ZERO);
+        sys::stamp(&target).expect("a socket option");
+        // The kernel takes its time until it begins to stamp.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while waited(wait) < wait {
+            assert!(Instant::now() < deadline, "never told");
+        }
+        assert!(waited(wait) < MAX_WAIT);
     }
 
     #[test]

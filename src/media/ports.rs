@@ -142,6 +142,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
         socket.set_tclass_v6(DSCP_EF)?;
     }
+    sys::stamp(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

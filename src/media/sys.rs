@@ -1,4 +1,4 @@
-//! The system calls of a media thread that std lacks: epoll, eventfd, timerfd, and the limit on open files.
+//! The system calls of a media thread that std lacks: epoll, eventfd, timerfd, when packets came, and the limit on open files.
 #![allow(unsafe_code)]
 
 use std::{
@@ -65,8 +65,17 @@ impl Epoll {
 
     /// Waits until something is ready; the tokens are then at [`Self::token`].
     pub(super) fn wait(&mut self) -> io::Result<usize> {
+        self.look(-1)
+    }
+
+    /// The same without waiting.
+    pub(super) fn ready(&mut self) -> io::Result<usize> {
+        self.look(0)
+    }
+
+    fn look(&mut self, timeout_ms: libc::c_int) -> io::Result<usize> {
         // SAFETY: the kernel writes at most EVENTS entries into `events`, which has that many.
-        let ready = check(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), EVENTS as i32, -1) })?;
+        let ready = check(unsafe { libc::epoll_wait(self.fd.as_raw_fd(), self.events.as_mut_ptr(), EVENTS as i32, timeout_ms) })?;
         Ok(ready as usize)
     }
 
@@ -177,6 +186,22 @@ pub(super) fn raise_open_file_limit() -> io::Result<u64> {
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) })?;
     }
     Ok(hard)
+}
+
+/// Lets a socket tell with each datagram when it came (socket(7), `SO_TIMESTAMPNS`).
+pub(super) fn stamp(socket: &impl AsFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the kernel reads `on`, of the size told, during the call only.
+    check(unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPNS,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
 }
 
 /// A descriptor's number, to be named in a later call on the same thread.

@@ -1,4 +1,7 @@
-//! One media thread: waits for sockets, orders and ticks, and owns every leg and room that it was given.
+//! One media thread: waits for orders and ticks, and owns every leg and room that it was given.
+//!
+//! Packets don't wake it: nothing becomes of them before a tick, so sockets are read when a phase begins, many at a time. The kernel
+//! notes when each packet came.
 //!
 //! The tick itself neither locks, allocates, frees, logs nor waits (rule R71). Orders are carried out, reports told and closed legs
 //! handed on between ticks.
@@ -15,7 +18,7 @@ use rand::{Rng, rngs::StdRng};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
 use super::{
-    batch::{Inbox, Outbox},
+    batch::{Inbox, Outbox, READ_BUDGET},
     counters::{Counters, Gauge, add},
     load::Load,
     order::{Line, Order, Task},
@@ -36,6 +39,9 @@ use orders::Where;
 /// Tokens of epoll that are no sockets; those are an index times two, plus one for RTCP.
 const WAKE: u64 = u64::MAX;
 const TICK: u64 = u64::MAX - 1;
+
+/// Times that sockets are looked at in one phase: what then is left in a flooded one waits for the next.
+const ROUNDS: usize = 4;
 
 /// Index of the vestibule among the rooms.
 const VESTIBULE: usize = 0;
@@ -76,6 +82,9 @@ pub(super) struct Worker {
     load: Load,
     clock: NtpClock,
     rng: StdRng,
+    /// What is waited for: orders and ticks.
+    alarm: Epoll,
+    /// The legs' sockets, looked at when a tick comes.
     epoll: Epoll,
     ticker: Ticker,
     inbox: Inbox,
@@ -89,8 +98,9 @@ pub(super) struct Worker {
 impl Worker {
     /// To be made on the thread that it runs on.
     pub(super) fn new(setup: Setup) -> std::io::Result<Self> {
-        setup.epoll.add(&*setup.wake, WAKE)?;
-        setup.epoll.add(&setup.ticker, TICK)?;
+        let alarm = Epoll::new()?;
+        alarm.add(&*setup.wake, WAKE)?;
+        alarm.add(&setup.ticker, TICK)?;
         Ok(Self {
             own: setup.own,
             lines: setup.lines,
@@ -103,6 +113,7 @@ impl Worker {
             load: Load::default(),
             clock: setup.clock,
             rng: setup.rng,
+            alarm,
             epoll: setup.epoll,
             ticker: setup.ticker,
             inbox: Inbox::new(),
@@ -119,18 +130,15 @@ impl Worker {
         let mut turned = Instant::now();
         loop {
             // An interrupted wait is one in which nothing was ready.
-            let ready = self.epoll.wait().unwrap_or(0);
+            let ready = self.alarm.wait().unwrap_or(0);
             let now = Instant::now();
-            let is_ready = |token| (0..ready).any(|i| self.epoll.token(i) == token);
+            let is_ready = |token| (0..ready).any(|i| self.alarm.token(i) == token);
             let (woken, ticked) = (is_ready(WAKE), is_ready(TICK));
-            let slots = if ticked { self.keep_pace() } else { 0..0 };
-            for i in 0..ready {
-                match self.epoll.token(i) {
-                    WAKE | TICK => {}
-                    socket => self.read(now, socket),
-                }
+            if ticked {
+                let slots = self.keep_pace();
+                self.read_all(now);
+                self.tick(now, slots);
             }
-            self.tick(now, slots);
             if woken {
                 self.wake.clear();
                 if self.carry_out(now) {
@@ -164,8 +172,22 @@ impl Worker {
         });
     }
 
-    /// Reads one socket, up to its budget.
-    pub(super) fn read(&mut self, now: Instant, token: u64) {
+    /// Reads all sockets. Most have one packet, and asking for more costs as much as a second one would; the others show up again.
+    fn read_all(&mut self, now: Instant) {
+        self.inbox.set_clock();
+        for most in std::iter::once(1).chain(std::iter::repeat_n(READ_BUDGET, ROUNDS - 1)) {
+            let ready = self.epoll.ready().unwrap_or(0);
+            if ready == 0 {
+                break;
+            }
+            for i in 0..ready {
+                self.read(now, self.epoll.token(i), most);
+            }
+        }
+    }
+
+    /// Reads one socket, up to so many datagrams.
+    pub(super) fn read(&mut self, now: Instant, token: u64, most: usize) {
         let index = (token >> 1) as usize;
         let Self {
             legs, rooms, inbox, clock, ..
@@ -174,8 +196,9 @@ impl Worker {
         let is_rtcp = token & 1 == 1;
         let room = leg.room;
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let count = inbox.receive(if is_rtcp { &leg.sockets.rtcp } else { &leg.sockets.rtp });
+            let count = inbox.receive(if is_rtcp { &leg.sockets.rtcp } else { &leg.sockets.rtp }, most);
             for i in 0..count {
+                let now = now.checked_sub(inbox.waited(i)).unwrap_or(now);
                 let Some((source, bytes)) = inbox.datagram(i) else { continue };
                 if is_rtcp {
                     leg.handle_rtcp(now, clock, source, bytes);

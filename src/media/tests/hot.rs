@@ -7,7 +7,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     super::{
-        batch::Outbox,
+        batch::{Outbox, READ_BUDGET},
         counters::Counters,
         leg::{Leg, NewLeg, Sockets},
         order::{LegOrder, Line, Order, RoomKey, Spot},
@@ -133,7 +133,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
         }
         let slot = u64::from(tick) * PHASES;
         touched += memory::calls(|| {
-            (0..8).for_each(|token| worker.read(Instant::now(), token));
+            (0..8).for_each(|token| worker.read(Instant::now(), token, READ_BUDGET));
             worker.tick(Instant::now(), slot..slot + PHASES);
         });
     }
