@@ -24,8 +24,9 @@ mod sys;
 use batch::{Inbox, Outbox};
 use sys::{Epoll, Ticker};
 
-const TICK: Duration = Duration::from_millis(20);
-const TIMER: u64 = u64::MAX;
+/// As often as the media threads look at their sockets, four times in a tick.
+const PHASE: Duration = Duration::from_millis(5);
+const PHASES: u64 = 4;
 
 /// A PCMU packet of 20 ms.
 const PACKET: usize = 172;
@@ -36,14 +37,14 @@ pub(crate) const ARGUMENT: &str = "floor";
 /// A leg's sockets as the product has them, and where its packets come from.
 struct Leg {
     rtp: UdpSocket,
-    _rtcp: UdpSocket,
+    rtcp: UdpSocket,
     peer: Option<SocketAddr>,
 }
 
 /// Serves that many legs until the process is killed; tells their ports in a line.
 pub(crate) fn serve(legs: usize) -> Outcome<()> {
     sys::raise_open_file_limit()?;
-    let (mut epoll, ticker, mut inbox, mut outbox) = (Epoll::new()?, Ticker::new(TICK)?, Inbox::new(), Outbox::new());
+    let (mut epoll, ticker, mut inbox, mut outbox) = (Epoll::new()?, Ticker::new(PHASE)?, Inbox::new(), Outbox::new());
     let mut all = Vec::with_capacity(legs);
     let mut ports = String::new();
     for token in 0..legs as u64 {
@@ -54,36 +55,34 @@ pub(crate) fn serve(legs: usize) -> Outcome<()> {
         epoll.add(&rtp, 2 * token)?;
         epoll.add(&rtcp, 2 * token + 1)?;
         ports += &format!("{} ", rtp.local_addr()?.port());
-        all.push(Leg {
-            rtp,
-            _rtcp: rtcp,
-            peer: None,
-        });
+        all.push(Leg { rtp, rtcp, peer: None });
     }
     writeln!(std::io::stdout(), "{ports}")?;
-    epoll.add(&ticker, TIMER)?;
+    let mut alarm = Epoll::new()?;
+    alarm.add(&ticker, 0)?;
     ticker.arm(true)?;
-    let mut sequence = 0u16;
+    let mut phases = 0;
     loop {
-        let ready = epoll.wait().unwrap_or(0);
-        let mut due = 0;
-        for token in (0..ready).map(|i| epoll.token(i)) {
-            if token == TIMER {
-                due = ticker.elapsed();
-            } else if let Some(leg) = all.get_mut((token >> 1) as usize) {
-                for i in 0..inbox.receive(&leg.rtp) {
-                    leg.peer = inbox.datagram(i).map(|(source, _)| source).or(leg.peer);
+        let _interrupted = alarm.wait();
+        let (before, elapsed) = (phases, ticker.elapsed());
+        phases += elapsed;
+        while let Ok(ready @ 1..) = epoll.ready() {
+            for token in (0..ready).map(|i| epoll.token(i)) {
+                let leg: &mut Leg = &mut all[(token >> 1) as usize];
+                if token & 1 == 1 {
+                    inbox.receive(&leg.rtcp, 1);
+                } else if inbox.receive(&leg.rtp, 1) == 1 {
+                    leg.peer = inbox.datagram(0).map(|(source, _)| source).or(leg.peer);
                 }
             }
         }
-        for _ in 0..due {
-            sequence = sequence.wrapping_add(1);
+        for tick in before / PHASES..phases / PHASES {
             for leg in &all {
                 let Some(peer) = leg.peer else { continue };
                 outbox.push(&leg.rtp, peer, |slot| {
                     slot[..PACKET].fill(0xff);
                     slot[..2].copy_from_slice(&[0x80, 0]);
-                    slot[2..4].copy_from_slice(&sequence.to_be_bytes());
+                    slot[2..4].copy_from_slice(&(tick as u16).to_be_bytes());
                     PACKET
                 });
             }
