@@ -11,6 +11,7 @@ pub(crate) mod peers;
 mod phone;
 mod prosody;
 mod rooms;
+mod security;
 mod sipp;
 mod tls;
 mod voices;

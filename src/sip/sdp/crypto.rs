@@ -14,7 +14,12 @@ use crate::model::srtp::{Keys, MAX_KEY_LEN, MAX_SALT_LEN, Profile};
 pub(super) const OFFERED: [Profile; 2] = [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80];
 
 /// What we take.
-const TAKEN: [Profile; 3] = [Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32];
+const TAKEN: [Profile; 4] = [
+    Profile::AeadAes256Gcm,
+    Profile::AeadAes128Gcm,
+    Profile::Aes128CmSha1_80,
+    Profile::Aes128CmSha1_32,
+];
 
 /// The longest lifetime of a key, in packets (RFC 3711 section 9.2).
 const MAX_LIFETIME: u64 = 1 << 48;

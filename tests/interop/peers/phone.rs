@@ -32,6 +32,8 @@ pub(crate) struct PhoneSetup {
     pub(crate) codec: &'static str,
     /// What it sends, in Hz; 0: silence.
     pub(crate) tone: u32,
+    /// Its voice is encrypted, as baresip calls it: `srtp` (keys beside RTP/AVP), `srtp-mand` (RTP/SAVP).
+    pub(crate) encryption: Option<&'static str>,
 }
 
 impl PhoneSetup {
@@ -43,6 +45,7 @@ impl PhoneSetup {
             transport: "udp",
             codec: "PCMU/8000/1",
             tone,
+            encryption: None,
         }
     }
 
@@ -229,7 +232,7 @@ fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
          audio_buffer 20-160\njitter_buffer_delay 1-10\nrtp_stats yes\n\
          rtp_ports 20000-29999\nsnd_path {folder}\nctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711", "opus", "aufile", "aubridge", "sndfile"] {
+    for module in ["g711", "opus", "aufile", "aubridge", "sndfile", "srtp"] {
         let _a_string_takes_all = writeln!(text, "module {module}.so");
     }
     text + "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
@@ -241,6 +244,7 @@ fn account(setup: &PhoneSetup, address: SocketAddr) -> String {
         transport,
         codec,
         account,
+        encryption,
         ..
     } = setup;
     let aor = match account {
@@ -249,7 +253,8 @@ fn account(setup: &PhoneSetup, address: SocketAddr) -> String {
         ),
         None => format!("<sip:{user}@{address};transport={transport}>"),
     };
-    format!("{aor};regint=0;answermode=auto;audio_codecs={codec}\n")
+    let encryption = encryption.map(|kind| format!(";mediaenc={kind}")).unwrap_or_default();
+    format!("{aor};regint=0;answermode=auto;audio_codecs={codec}{encryption}\n")
 }
 
 /// Takes one `length:json,` off the front, if it is whole.
