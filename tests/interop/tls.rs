@@ -2,13 +2,14 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     process::{Child, ChildStdin, Command, Stdio},
     sync::Arc,
     time::Duration,
 };
 
 use cusax::app::{child, prosody::Prosody};
+use socket2::{Domain, Socket, Type};
 use tokio_rustls::rustls::{
     ClientConfig, ClientConnection, RootCertStore, Stream,
     crypto::ring,
@@ -39,8 +40,8 @@ fn by_tls(user: &str, tone: u32) -> PhoneSetup {
     }
 }
 
-/// The certificate that the server shows to a new connection, after a handshake that checks it and a ping that is answered.
-fn shown(server: &Server) -> CertificateDer<'static> {
+/// A TLS connection to the server by a peer that checks its certificate.
+fn connected(server: &Server) -> (ClientConnection, TcpStream) {
     let mut roots = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(server.authority().file()).expect("a certificate");
     roots.add(authority).expect("readable");
@@ -50,15 +51,30 @@ fn shown(server: &Server) -> CertificateDer<'static> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from(DOMAIN).expect("a name");
-    let mut session = ClientConnection::new(Arc::new(config), name).expect("usable");
-    let mut socket = TcpStream::connect(server.tls()).expect("it listens");
+    let session = ClientConnection::new(Arc::new(config), name).expect("usable");
+    let socket = TcpStream::connect(server.tls()).expect("it listens");
     socket.set_read_timeout(Some(LIMIT)).expect("a limit");
+    (session, socket)
+}
+
+/// The certificate that the server shows to a new connection, on which a ping is answered too.
+fn shown(server: &Server) -> CertificateDer<'static> {
+    let (mut session, mut socket) = connected(server);
     let mut stream = Stream::new(&mut session, &mut socket);
     stream.write_all(b"\r\n\r\n").expect("written");
     let mut pong = [0; 2];
     stream.read_exact(&mut pong).expect("answered");
     let chain = session.peer_certificates().expect("shown");
     chain[0].clone().into_owned()
+}
+
+/// Somebody calls the room, and asks for its offer.
+fn invite(scheme: &str) -> String {
+    format!(
+        "INVITE {scheme}:standup@{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+         To: <{scheme}:standup@{DOMAIN}>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContact: <{scheme}:a@127.0.0.1:9;transport=tls>\r\n\
+         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    )
 }
 
 #[test]
@@ -159,16 +175,57 @@ fn old_versions_are_refused_and_counted() {
 fn renegotiation_is_refused_and_counted() {
     let (_folder, _prosody, server) = bridge("renegotiation");
     let mut peer = OpenSsl::start(&server, &["-tls1_2"]);
-    let invite = format!(
-        "INVITE sip:standup@{DOMAIN} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
-         To: <sip:standup@{DOMAIN}>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContact: <sip:a@127.0.0.1:9;transport=tls>\r\n\
-         Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
-    );
-    peer.stdin.write_all(invite.as_bytes()).expect("written");
+    peer.stdin.write_all(invite("sip").as_bytes()).expect("written");
     peer.wait("SIP/2.0 200 OK");
     // Has it ask for another handshake within the connection (RFC 5246 section 7.4.1.1). The no goes out with the next 200, which is repeated
     // for want of an ACK, and ends the connection.
     peer.stdin.write_all(b"R\n").expect("written");
     server.wait_counter("sip.connections_broken", 1);
     shown(&server);
+}
+
+#[test]
+fn handshakes_that_never_end_keep_nobody_else_out() {
+    let (folder, _prosody, server) = bridge("stuck");
+    // More than may be under way from one address, which isn't the phone's.
+    let stuck: Vec<TcpStream> = (0..300)
+        .map(|_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+            socket
+                .bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into())
+                .expect("all of 127/8 is ours");
+            socket.connect(&server.tls().into()).expect("it listens");
+            socket.into()
+        })
+        .collect();
+    server.wait_counter("sip.handshakes_refused", 172);
+    let mut zoe = Phone::start(&folder, by_tls("zoe", 440));
+    let mut max = Phone::start(&folder, PhoneSetup::new("max", 1000));
+    zoe.call(&server.room_uri("standup", "tls"));
+    max.call(&server.room_uri("standup", "udp"));
+    zoe.hears(1000, true, WINDOW);
+    max.hears(440, true, WINDOW);
+    // They are given up in time, and the phone's connection isn't.
+    server.wait_counter("sip.handshakes_late", 128);
+    max.hears(440, true, WINDOW);
+    drop(stuck);
+    zoe.hang_up();
+    assert_eq!(server.counter("sip.handshakes_refused"), 172);
+}
+
+#[test]
+fn a_sips_call_is_answered_with_a_sips_contact() {
+    let (_folder, _prosody, server) = bridge("sips");
+    let (mut session, mut socket) = connected(&server);
+    let mut stream = Stream::new(&mut session, &mut socket);
+    stream.write_all(invite("sips").as_bytes()).expect("written");
+    let mut answer = String::new();
+    // The body of the 200 is the offer.
+    while !answer.contains("\r\nm=audio") {
+        let mut bytes = [0; 4096];
+        let length = stream.read(&mut bytes).expect("answered");
+        answer.push_str(&String::from_utf8_lossy(&bytes[..length]));
+    }
+    let contact = format!("Contact: <sips:standup@{}>;isfocus", server.tls());
+    assert!(answer.contains(&contact), "{answer}");
 }

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{SipSocketCounters, stream, tls::Handshakes};
 use crate::sip::endpoint::{ConnectionId, Flow, Inbound, Target, Transport};
 
-/// Connections in all: each costs two file descriptors' worth of kernel buffers and some 20 KiB of ours, the session of TLS not counted.
+/// Connections in all: each costs two file descriptors' worth of kernel buffers and some 14 KiB of ours, 22 with TLS.
 const MAX_CONNECTIONS: usize = 4_096;
 /// Connections from one address: an office behind one NAT.
 const MAX_PER_SOURCE: usize = 512;
@@ -132,7 +132,7 @@ impl Connections {
     }
 
     /// Notes a connection of theirs, if there is room for it. New requests to where it comes from take it too, but not if they are to go by TLS:
-    /// who connects to us proves no name (RFC 5923 section 9.1).
+    /// who connects to us proves no name (RFC 5923 asks for both certificates).
     pub(super) fn accept(&self, transport: Transport, local: SocketAddr, remote: SocketAddr) -> Option<(Flow, Waiting)> {
         let peer = Peer {
             transport,

@@ -233,7 +233,7 @@ impl Endpoint {
             Service::Unknown => return Err(Box::new(Reply::new(501).with(Name::Allow, self.core.allow()))),
         }
         if seen.to_tag.is_none() {
-            // Over an open hop `sips` would promise what is broken already (RFC 5630 section 3.1.3).
+            // Over an open hop `sips` would promise what is broken already (RFC 5630 section 3.2).
             let takes = |secure: bool| !secure || seen.flow.is_protected();
             if !request.uri.as_sip().is_some_and(|uri| takes(uri.secure)) {
                 return Err(Box::new(Reply::new(416)));
