@@ -176,7 +176,7 @@ impl Mixer {
     }
 
     /// Shows what each leg is sent in this tick, in order of legs.
-    pub fn outputs(&self, mut send: impl FnMut(Leg, Output<'_>)) {
+    pub fn outputs<'a>(&'a self, mut send: impl FnMut(Leg, Output<'a>)) {
         let frames = Frames {
             tick: self.tick,
             silence: &self.silence,

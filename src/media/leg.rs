@@ -12,7 +12,8 @@ use crate::{
     model::{Direction, LegId, LegMedia, LegStats},
     rtp::{
         Candidates, Header, Heard, Keypad, Latch, Outgoing, Packet, Receiver, Sender, Verdict, Watch,
-        packet::{HEADER_LEN, is_rtcp},
+        extension::{MAX_HEADER, write_header},
+        packet::is_rtcp,
         quality::{Impairments, Robustness, mos},
         rtcp::{MAX_BUILT, NtpClock, Report, Reports},
         srtp::Refused,
@@ -268,8 +269,13 @@ impl Leg {
         }
     }
 
-    /// Sends what the mixer made for this leg.
-    pub(super) fn send(&mut self, now: Instant, output: Output<'_>, outbox: &mut Outbox) {
+    /// What stands for the leg as a source in what others are sent: unique in the server, and its `src-id` in conference-info (rule R69).
+    pub(super) fn source(&self) -> u32 {
+        self.sender.ssrc()
+    }
+
+    /// Sends what the mixer made for this leg; `talkers` are the sources in it, with their levels in -dBov.
+    pub(super) fn send(&mut self, now: Instant, output: Output<'_>, talkers: &[(u32, u8)], outbox: &mut Outbox) {
         let Some(terms) = self.terms.as_mut().filter(|t| !t.guard.is_shut()) else {
             return;
         };
@@ -292,13 +298,15 @@ impl Leg {
         );
         outbox.push(&self.sockets.rtp, to, |slot| {
             // Payloads are at most 1275 octets (RFC 6716 section 3.4), so both fit; a longer one would be cut to nothing.
-            let Some((head, body)) = slot.split_first_chunk_mut::<HEADER_LEN>() else {
+            let Some(head) = slot.first_chunk_mut::<MAX_HEADER>() else {
                 return 0;
             };
-            let Some(body) = body.get_mut(..octets) else { return 0 };
-            header.write(head);
+            let start = write_header(&header, talkers.iter().copied(), terms.media.levels.mixed, head);
+            let Some(body) = slot.get_mut(start..start + octets) else {
+                return 0;
+            };
             body.copy_from_slice(output.payload);
-            terms.guard.seal(slot, HEADER_LEN + octets)
+            terms.guard.seal(slot, start + octets)
         });
     }
 

@@ -5,10 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mixer::{CodecFailed, Command, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused};
+use mixer::{CodecFailed, Command, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused, Talker};
 
 use super::{batch::Outbox, counters::Cost, leg::Leg, load::Service, order::RoomKey, pace::PHASES, slab::Slab};
-use crate::model::RoomName;
+use crate::{model::RoomName, rtp::extension::MAX_SOURCES};
 
 /// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
 const ROOM_LEGS: usize = 2000;
@@ -163,9 +163,11 @@ impl Room {
         #[cfg(test)]
         assert!(!self.panics, "ordered by a test");
         self.mixer.tick();
+        let mut named = Named::default();
         self.mixer.outputs(|number, output| {
+            named.look_up(output.talkers, legs);
             if let Some(leg) = legs.at_mut(number.0 as usize) {
-                leg.send(now, output, outbox);
+                leg.send(now, output, named.sources(), outbox);
             }
         });
         while let Some(event) = self.mixer.poll_event() {
@@ -182,6 +184,35 @@ impl Room {
             }
             legs.tell(index);
         }
+    }
+}
+
+/// Talkers as sources, looked up once for all who hear the same.
+#[derive(Default)]
+struct Named<'a> {
+    talkers: &'a [Talker],
+    sources: [(u32, u8); MAX_SOURCES],
+    count: usize,
+}
+
+impl<'a> Named<'a> {
+    fn look_up(&mut self, talkers: &'a [Talker], legs: &Slab) {
+        if std::ptr::eq(self.talkers, talkers) {
+            return;
+        }
+        self.talkers = talkers;
+        let sources = talkers
+            .iter()
+            .filter_map(|talker| Some((legs.at(talker.leg.0 as usize)?.source(), talker.level)));
+        self.count = 0;
+        for (place, source) in self.sources.iter_mut().zip(sources) {
+            *place = source;
+            self.count += 1;
+        }
+    }
+
+    fn sources(&self) -> &[(u32, u8)] {
+        &self.sources[..self.count]
     }
 }
 

@@ -33,6 +33,10 @@ impl Slab {
         Some(leg)
     }
 
+    pub(super) fn at(&self, index: usize) -> Option<&Leg> {
+        self.legs.get(index)?.as_deref()
+    }
+
     pub(super) fn at_mut(&mut self, index: usize) -> Option<&mut Leg> {
         self.legs.get_mut(index)?.as_deref_mut()
     }

@@ -78,11 +78,7 @@ fn r72_who_comes_in_and_how_protected() {
         Err("SIP/2.0 488 Not Acceptable Here; Warning: 302 conf.example.com \"audio over a protocol that is not supported\"".to_owned())
     );
     assert_eq!(
-        call(
-            Allowed,
-            tls,
-            &"RTP/SAVP 0\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n".to_owned()
-        ),
+        call(Allowed, tls, "RTP/SAVP 0\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n"),
         Err("SIP/2.0 488 Not Acceptable Here; Warning: 399 conf.example.com \"SRTP: no crypto-suite in common\"".to_owned())
     );
 }

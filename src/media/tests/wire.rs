@@ -63,11 +63,16 @@ impl Wire {
         Packet::parse(&bytes[..len]).expect("RTP").header
     }
 
-    /// The next packet's payload.
-    pub(super) fn next_payload(&self) -> Vec<u8> {
+    /// The next packet's bytes.
+    pub(super) fn next_bytes(&self) -> Vec<u8> {
         let mut bytes = [0; 2048];
         let len = self.rtp.recv(&mut bytes).expect("a packet in time");
-        Packet::parse(&bytes[..len]).expect("RTP").payload.to_vec()
+        bytes[..len].to_vec()
+    }
+
+    /// The next packet's payload.
+    pub(super) fn next_payload(&self) -> Vec<u8> {
+        Packet::parse(&self.next_bytes()).expect("RTP").payload.to_vec()
     }
 
     pub(super) fn take(&self, count: usize) -> Vec<Header> {
@@ -297,6 +302,57 @@ fn an_unspecified_address_is_sent_nothing() {
     world.plane.order(MediaOrder::Mute(leg, true));
     world.expect("a tick", |r| *r == MediaReport::Applied(leg));
     assert_eq!(world.close(leg).sent, 0);
+}
+
+/// The contributing sources that a packet names, and their levels by the extension's number.
+fn contributing(bytes: &[u8], levels: u8) -> (Vec<u32>, Option<Vec<u8>>) {
+    let count = usize::from(bytes[0] & 0x0f);
+    let sources = bytes[HEADER_LEN..][..4 * count].chunks_exact(4);
+    let sources = sources.map(|source| u32::from_be_bytes(source.try_into().expect("four bytes")));
+    let packet = Packet::parse(bytes).expect("RTP");
+    (sources.collect(), packet.extension.element(levels).map(<[u8]>::to_vec))
+}
+
+#[test]
+fn r69_packets_name_who_talks_in_them_and_never_the_listener() {
+    let mut world = World::new(1);
+    let mut talkers: Vec<_> = (0..2).map(|_| phone(&mut world)).collect();
+    let (leg, listener) = phone(&mut world);
+    let levels = Levels { own: None, mixed: Some(5) };
+    let media = LegMedia {
+        levels,
+        ..listener.media()
+    };
+    world.plane.order(MediaOrder::Configure(leg, Box::new(media)));
+    for leg in talkers.iter().map(|(leg, _)| *leg).chain([leg]) {
+        world.place(leg, "blue", 8000);
+    }
+    let both: Vec<u32> = talkers.iter().map(|(_, wire)| wire.to.ssrc).collect();
+    let mut timestamp = 0;
+    wait_for("both talkers", || {
+        timestamp += 160;
+        // Full scale and a sixteenth of it.
+        talkers[0].1.send(0, timestamp, &[[0x00, 0x80]; 80].concat());
+        talkers[1].1.send(0, timestamp, &[[0x40, 0xc0]; 80].concat());
+        let (mut sources, levels) = contributing(&listener.next_bytes(), 5);
+        assert_eq!(levels.as_ref().map_or(0, Vec::len), sources.len(), "a level for each");
+        let loudest_first = levels.is_some_and(|l| l.len() == 2 && l[0].abs_diff(l[1]) >= 12);
+        sources.sort_unstable();
+        let mut wanted = both.clone();
+        wanted.sort_unstable();
+        sources == wanted && loudest_first
+    });
+    for (own, other) in [(0, 1), (1, 0)] {
+        wait_for("the other talker alone", || {
+            timestamp += 160;
+            talkers[0].1.send(0, timestamp, &[[0x00, 0x80]; 80].concat());
+            talkers[1].1.send(0, timestamp, &[[0x40, 0xc0]; 80].concat());
+            let (sources, levels) = contributing(&talkers[own].1.next_bytes(), 5);
+            assert!(!sources.contains(&both[own]), "nobody is told of themselves");
+            assert_eq!(levels, None, "not negotiated");
+            sources == [both[other]]
+        });
+    }
 }
 
 #[test]
