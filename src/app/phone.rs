@@ -50,6 +50,8 @@ pub struct CallArgs {
     pub codecs: Vec<Codec>,
     /// What is sent at first.
     pub source: Source,
+    /// Whether voice is encrypted: where that is allowed, it is asked for at first, and done without if they can't (rule R72).
+    pub srtp: Policy,
 }
 
 /// What a server has to prove before it is told anything.
@@ -160,8 +162,8 @@ impl Phone {
             dtls: None,
             ice: None,
             terms: Terms {
-                policy: Policy::Never,
-                signalling_protected: false,
+                policy: args.srtp,
+                signalling_protected: how.is_protected(),
             },
         };
         let mut negotiation = Negotiation::new(local, StdRng::from_rng(&mut rng));
@@ -175,41 +177,40 @@ impl Phone {
         );
         let uri = |text: &str| Uri::parse(text).map_err(|e| PhoneError::Address(text.to_owned(), e));
         let from = uri(&args.from)?;
-        let id = endpoint.invite(
-            Instant::now(),
-            InviteArgs {
-                to: uri(&args.to)?,
-                presentation: Presentation {
-                    user: from.aor().map(|aor| aor.user().to_owned()),
-                    focus: false,
-                },
-                from,
-                name: Some(args.name),
-                offer: Body::sdp(negotiation.offer()),
-                credentials: args.credentials,
-                via: Some(match name {
-                    None => Target::Flow(Flow {
-                        transport: how,
-                        local: bound,
-                        remote: args.server,
-                        connection: None,
-                    }),
-                    Some(name) => Target::Connect {
-                        transport: how,
-                        local: bound,
-                        remote: args.server,
-                        name: name.map(Arc::from),
-                    },
-                }),
-                headers: Vec::new(),
+        let invite = InviteArgs {
+            to: uri(&args.to)?,
+            presentation: Presentation {
+                user: from.aor().map(|aor| aor.user().to_owned()),
+                focus: false,
             },
-        )?;
+            from,
+            name: Some(args.name),
+            offer: Body::sdp(negotiation.dial()),
+            credentials: args.credentials,
+            via: Some(match name {
+                None => Target::Flow(Flow {
+                    transport: how,
+                    local: bound,
+                    remote: args.server,
+                    connection: None,
+                }),
+                Some(name) => Target::Connect {
+                    transport: how,
+                    local: bound,
+                    remote: args.server,
+                    name: name.map(Arc::from),
+                },
+            }),
+            headers: Vec::new(),
+        };
+        let id = endpoint.invite(Instant::now(), invite.clone())?;
         let (told, state) = watch::channel(State::Calling);
         let (hang_up, orders) = mpsc::channel(1);
         let media = Arc::new(OnceLock::new());
         let line = Line {
             endpoint,
             id,
+            invite,
             transport,
             negotiation,
             socket,
@@ -294,6 +295,8 @@ fn local_towards(server: SocketAddr) -> io::Result<SocketAddr> {
 struct Line {
     endpoint: Endpoint,
     id: CallId,
+    /// As it was sent first.
+    invite: InviteArgs,
     transport: SipTransport,
     negotiation: Negotiation,
     socket: UdpSocket,
@@ -362,6 +365,10 @@ impl Line {
                     self.give_up(now, why.to_string());
                 }
             }
+            Event::Ended {
+                call,
+                cause: EndCause::Refused { response },
+            } if call == self.id && self.fall_back(now, response.status) => {}
             Event::Ended { call, cause } if call == self.id => {
                 if let Some(media) = self.media.get() {
                     media.send(false);
@@ -396,6 +403,24 @@ impl Line {
         }
     }
 
+    /// Calls once more without encryption, if that is what the first call was refused for (rule R72).
+    fn fall_back(&mut self, now: Instant, status: u16) -> bool {
+        let Some(offer) = self.negotiation.fall_back(status) else {
+            return false;
+        };
+        let again = InviteArgs {
+            offer: Body::sdp(offer),
+            ..self.invite.clone()
+        };
+        match self.endpoint.invite(now, again) {
+            Ok(id) => {
+                self.id = id;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Hangs up a call whose media can't be had; its end tells why.
     fn give_up(&mut self, now: Instant, why: String) {
         let _ = self.endpoint.hang_up(now, self.id, None);
@@ -419,6 +444,7 @@ impl Line {
             rate: Rate::Wide,
             source: self.source.clone(),
             ssrc: self.ssrc,
+            security: agreed.security.clone(),
         });
         let softphone = softphone.map_err(|e| e.to_string())?;
         softphone.send(sends(&agreed));
@@ -457,6 +483,7 @@ impl Line {
         }
         softphone.redirect(media.rtp);
         softphone.send(sends(&media));
+        softphone.secure(&media.security);
         *agreed = media;
         Ok(())
     }

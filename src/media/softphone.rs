@@ -12,10 +12,14 @@ use std::{
 
 use mixer::{Codec, Coder, Rate};
 
-use super::tone::Tone;
-use crate::rtp::{
-    Header, Outgoing, Packet, Sender,
-    packet::{HEADER_LEN, is_rtcp},
+use super::{guard::Guard, tone::Tone};
+use crate::{
+    model::srtp::Security,
+    rtp::{
+        Header, Outgoing, Packet, Sender,
+        packet::{HEADER_LEN, is_rtcp},
+        srtp::MAX_OVERHEAD,
+    },
 };
 
 /// What one packet carries.
@@ -62,6 +66,8 @@ pub struct SoftphoneConfig {
     pub source: Source,
     /// Synchronisation source of what is sent.
     pub ssrc: u32,
+    /// How packets are protected.
+    pub security: Security,
 }
 
 /// A running softphone; stops when dropped.
@@ -78,6 +84,8 @@ struct Shared {
     stops: bool,
     /// A new source, to be taken up at the next packet.
     next: Option<Source>,
+    /// How packets are protected from the next one on.
+    security: Option<Security>,
     remote: SocketAddr,
     keys: Vec<u8>,
     recorded: Vec<i16>,
@@ -93,6 +101,7 @@ impl Softphone {
             sends: true,
             stops: false,
             next: Some(config.source),
+            security: Some(config.security),
             remote: config.remote,
             keys: Vec::new(),
             recorded: Vec::new(),
@@ -108,6 +117,7 @@ impl Softphone {
             elapsed: 0,
             voice: Voice::Silence,
             heard: None,
+            guard: Guard::default(),
         };
         let thread = thread::Builder::new().name("softphone".into()).spawn(move || body.run())?;
         Ok(Self {
@@ -130,6 +140,11 @@ impl Softphone {
     /// Sends to another address from the next packet on.
     pub fn redirect(&self, remote: SocketAddr) {
         self.shared().remote = remote;
+    }
+
+    /// Protects packets so from the next one on.
+    pub fn secure(&self, security: &Security) {
+        self.shared().security = Some(security.clone());
     }
 
     /// Presses a key (RFC 4733) with this payload type of telephone-event; other characters than keys are ignored.
@@ -248,12 +263,14 @@ struct Body {
     voice: Voice,
     /// The timestamp that the next packet heard has if none is missing.
     heard: Option<u32>,
+    guard: Guard,
 }
 
 impl Body {
     fn run(mut self) {
         let mut due = Instant::now();
         while !lock(&self.shared).stops {
+            self.secure();
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 due += TICK;
@@ -261,6 +278,12 @@ impl Body {
             } else {
                 self.listen(left);
             }
+        }
+    }
+
+    fn secure(&mut self) {
+        if let Some(security) = lock(&self.shared).security.take() {
+            self.guard.agree(&security);
         }
     }
 
@@ -303,8 +326,10 @@ impl Body {
         let header: Header = self.sender.next(Instant::now(), outgoing);
         let mut head = [0; HEADER_LEN];
         header.write(&mut head);
+        let mut packet = [&head, payload, &[0; MAX_OVERHEAD]].concat();
+        let len = self.guard.seal(&mut packet, HEADER_LEN + payload.len());
         // What can't be sent is lost, as on the wire.
-        let _ = self.socket.send_to(&[&head[..], payload].concat(), remote);
+        let _ = self.socket.send_to(&packet[..len], remote);
     }
 
     fn listen(&mut self, wait: Duration) {
@@ -314,10 +339,16 @@ impl Body {
             .set_read_timeout(Some(wait.max(Duration::from_millis(1))))
             .and_then(|()| self.socket.recv(&mut bytes));
         let Ok(length) = received else { return };
-        let bytes = &bytes[..length];
+        let bytes = &mut bytes[..length];
         if is_rtcp(bytes) {
             return;
         }
+        // Agreed on while we waited.
+        self.secure();
+        let Ok(length) = self.guard.open(Instant::now(), bytes) else {
+            return;
+        };
+        let bytes = &bytes[..length];
         let Some(packet) = Packet::parse(bytes).ok().filter(|p| p.header.payload_type == self.payload_type) else {
             return;
         };

@@ -12,7 +12,7 @@ use cusax::{
         softphone::{Softphone, SoftphoneConfig, Source},
         tone::tone_level_db,
     },
-    model::media::Codec,
+    model::{media::Codec, srtp::Security},
     rtp::Packet,
 };
 use mixer::{Coder, Rate};
@@ -98,6 +98,7 @@ fn r12_a_moderators_word_is_quick() {
         rate: Rate::Narrow,
         source: Source::Tone { hz: TONE, level_db: -12.0 },
         ssrc: 12,
+        security: Security::Plain,
     })
     .expect("a thread");
     let mut listener = Caller::new(address).expect("sockets");

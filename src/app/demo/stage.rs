@@ -19,7 +19,7 @@ use crate::{
     config::Config,
     hub::Line,
     media::{self, softphone::Source},
-    model::media::Codec,
+    model::{media::Codec, srtp::Policy},
     sip::auth::Credentials,
 };
 
@@ -94,6 +94,7 @@ impl Stage {
             credentials: None,
             codecs: vec![Codec::Pcmu],
             source,
+            srtp: Policy::Allowed,
         };
         let mut bot = Phone::call(CallArgs {
             credentials: Some(Credentials::new(BOT, &sip_secret(BOT))),
@@ -124,6 +125,7 @@ impl Stage {
             credentials: Some(Credentials::new(name, &sip_secret(name))),
             codecs: vec![Codec::Opus, Codec::Pcmu],
             source,
+            srtp: Policy::Allowed,
         }
     }
 

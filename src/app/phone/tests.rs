@@ -43,7 +43,12 @@ impl Callee {
     }
 
     fn called_with(&self, proof: Option<Proof>) -> Phone {
+        self.called_by(proof, Policy::Never)
+    }
+
+    fn called_by(&self, proof: Option<Proof>, srtp: Policy) -> Phone {
         Phone::call(CallArgs {
+            srtp,
             to: format!("sip:room@{}", self.address),
             server: self.address,
             proof,
@@ -259,4 +264,34 @@ async fn a_call_over_tls_goes_to_who_proves_their_name() {
     callee.send();
     let ended = phone.wait_ended(LIMIT).await.expect("in time");
     assert_eq!(ended, Ended::TheyHungUp { reason: None });
+}
+
+#[tokio::test]
+async fn r72_a_phone_asks_for_srtp_and_falls_back_once_if_it_may() {
+    // Who can, does.
+    let mut callee = Callee::new();
+    let mut phone = callee.called_by(None, Policy::Allowed);
+    callee.accepts().await;
+    phone.wait_answered(LIMIT).await.expect("answered");
+    callee.voice.set_read_timeout(Some(LIMIT)).expect("a socket option");
+    let length = callee.voice.recv(&mut [0; 2048]).expect("a packet in time");
+    assert_eq!(length, 12 + 160 + 16, "20 ms of G.711 and a tag");
+
+    // Who can't, refuses once, and is called once more.
+    for (policy, again) in [(Policy::Allowed, true), (Policy::Required, false)] {
+        let mut callee = Callee::new();
+        let mut phone = callee.called_by(None, policy);
+        let (call, offer) = callee.rings().await;
+        assert!(String::from_utf8_lossy(&offer).contains("RTP/SAVP"));
+        callee.endpoint.reject(Instant::now(), call, Rejection::new(488)).expect("it rings");
+        callee.send();
+        if again {
+            callee.accepts().await;
+            phone.wait_answered(LIMIT).await.expect("answered");
+            speaks_to(&callee.voice);
+        } else {
+            let answered = phone.wait_answered(LIMIT).await;
+            assert!(matches!(answered, Err(PhoneError::NotTaken(Ended::Refused(488)))), "{answered:?}");
+        }
+    }
 }

@@ -39,6 +39,7 @@ fn call(world: &mut World, codec: Codec, hz: f64) -> Caller {
         rate: Rate::Full,
         source: Source::Tone { hz, level_db: -12.0 },
         ssrc: leg.0 as u32,
+        security: Security::Plain,
     };
     Caller {
         leg,
