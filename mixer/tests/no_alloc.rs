@@ -149,6 +149,7 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
                 }
                 room.command(Command::Mute(Leg(dice.below(9)), dice.below(2) == 0));
                 room.command(Command::Send(Leg(dice.below(9)), dice.below(4) > 0));
+                room.mixer.set_places(dice.below(6) as usize);
             }
             let mut sent: Vec<_> = room
                 .phones
@@ -157,6 +158,7 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
                 .collect();
             sent.retain(|_| dice.below(8) > 0);
             sent.iter_mut().for_each(|(_, sent)| {
+                sent.level = (dice.below(3) == 0).then(|| dice.below(128) as u8);
                 if dice.below(8) == 0 && !sent.payload.is_empty() {
                     sent.payload[0] ^= 0x5a;
                 }

@@ -17,8 +17,8 @@ impl Prober {
         Ok(Self(Decoder::new(Rate::Narrow)?))
     }
 
-    /// The level of the loudest of some packets in a row. A decoder that begins with a packet takes it for softer than it is, by 5 dB as a
-    /// rule; the second comes out right.
+    /// The level of the loudest of some packets in a row. A decoder that begins with a packet takes it for softer than it is, by 5 to 10 dB as
+    /// a rule; that halves with each packet at least.
     pub(super) fn level<'a>(&mut self, packets: impl Iterator<Item = &'a [u8]>) -> Level {
         self.0.restart();
         let mut samples = [0; LONGEST];

@@ -3,7 +3,7 @@
 use super::{
     ENOUGH, LEAK, MARGIN,
     claim::Honesty,
-    guess::Guess,
+    guess::{Doubt, Guess},
     peek::{self, Peek},
 };
 use crate::{
@@ -85,7 +85,7 @@ impl Meter {
     fn check(&mut self, claim: Level, peek: Peek) {
         match peek {
             Peek::Level(found) => self.honesty.compare(claim, found, CHECK_EVERY as u8),
-            Peek::Opus { voice, .. } => self.suspect = voice && claim < MIX_FLOOR,
+            Peek::Opus { voice, .. } => self.suspect = voice != Some(false) && claim < MIX_FLOOR,
             Peek::Silence => {}
         }
     }
@@ -113,24 +113,17 @@ impl Meter {
         };
     }
 
-    /// Whether a probe is worth while, and how loud that might find the leg. A bar of `None` means that there is a free place.
-    pub(super) fn doubt(&self, bar: Option<Level>) -> Option<Level> {
+    /// Whether a probe is worth while. A bar of `None` means that there is a free place.
+    pub(super) fn doubt(&self, bar: Option<Level>) -> Option<Doubt> {
         if !self.free || self.standing == Standing::In {
             return None;
         }
         match self.told.word {
-            Word::Guess if self.guess.is_due() => Some(Level::SILENCE),
-            Word::Guess => {
-                let bound = self.guess.bound();
-                let needed = match bar {
-                    // It gets the place without.
-                    None if self.now >= MIX_FLOOR => return None,
-                    None => MIX_FLOOR,
-                    Some(bar) => bar,
-                };
-                (bound >= needed).then_some(bound)
-            }
-            Word::Claim(_) => self.suspect.then_some(Level::SILENCE),
+            Word::Guess if self.guess.is_due() => Some(Doubt::Recheck),
+            // It gets the place without.
+            Word::Guess if bar.is_none() && self.now >= MIX_FLOOR => None,
+            Word::Guess => self.guess.doubt(bar.unwrap_or(MIX_FLOOR)),
+            Word::Claim(_) => self.suspect.then_some(Doubt::Recheck),
             Word::Found(_) | Word::Nothing => None,
         }
     }

@@ -7,6 +7,8 @@
 //! Packets are judged when they arrive, so that the choice is made before their turn to be played. Nothing here decodes, and nothing knows
 //! of time but by ticks.
 
+use std::cmp::Reverse;
+
 mod claim;
 mod guess;
 mod meter;
@@ -15,6 +17,8 @@ mod peek;
 mod tests;
 
 pub(crate) use meter::Standing;
+
+use guess::Doubt;
 
 use meter::Meter;
 
@@ -35,12 +39,13 @@ pub(crate) const MAX_VOICES: usize = MAX_PLACES + 1;
 /// Legs that may be probed in a tick. With 48 talkers each gets its turn in 220 ms.
 const PROBES: usize = 4;
 
-/// By how many dB a challenger must be louder than the quietest holder to be credited at all.
-const MARGIN: u8 = 6;
-/// The sum of dB over that holder at which a challenger takes its place: 100 ms of 6 dB, 40 ms of 15.
-const ENOUGH: u8 = 30;
-/// What a tick without excess takes off that sum.
-const LEAK: u8 = 3;
+/// By how many dB a challenger must be louder than the quietest holder's loudest of late to be credited with it.
+const MARGIN: u8 = 3;
+/// The sum of those dB at which a challenger takes that place: 160 ms of 3 dB, 40 ms of 12. Speech goes up and down, so that somebody has to
+/// speak about 6 dB louder than somebody else to get there.
+const ENOUGH: u8 = 24;
+/// What a tick without takes off that sum.
+const LEAK: u8 = 1;
 
 /// The legs' meters and the choice among them.
 pub(crate) struct Floor {
@@ -49,8 +54,8 @@ pub(crate) struct Floor {
     places: usize,
     /// Those of this tick that want the floor or have it.
     contenders: Vec<usize>,
-    /// Those of this tick that are worth a probe, with how loud they may be.
-    doubtful: Vec<(Level, usize)>,
+    /// Those of this tick that are worth a probe.
+    doubtful: Vec<(Doubt, usize)>,
 }
 
 impl Floor {
@@ -103,9 +108,8 @@ impl Floor {
             .filter_map(|(at, meter)| Some((meter.doubt(bar)?, at)));
         self.doubtful.extend(doubtful);
         if self.doubtful.len() > PROBES {
-            // The longest unprobed come first among equals, for their bound has risen; then by place.
             self.doubtful
-                .select_nth_unstable_by_key(PROBES, |&(bound, at)| (std::cmp::Reverse(bound), at));
+                .select_nth_unstable_by_key(PROBES, |&(doubt, at)| (Reverse(doubt), at));
             self.doubtful.truncate(PROBES);
         }
         self.doubtful.sort_unstable_by_key(|&(_, at)| at);
@@ -195,6 +199,6 @@ impl Floor {
     /// The loudest of the contenders for which that is so; of equals the first.
     fn loudest(&self, which: fn(&Meter) -> bool) -> Option<usize> {
         let picked = self.contenders.iter().copied().filter(|&at| which(&self.meters[at]));
-        picked.min_by_key(|&at| std::cmp::Reverse(self.meters[at].now))
+        picked.min_by_key(|&at| Reverse(self.meters[at].now))
     }
 }

@@ -13,8 +13,8 @@ pub(super) enum Peek {
     Level(Level),
     /// Opus: there is audio, of whatever level.
     Opus {
-        /// It may well be a voice.
-        voice: bool,
+        /// Whether its encoder took it for a voice, if it tells.
+        voice: Option<bool>,
         /// Bytes in a tick.
         size: u16,
     },
@@ -41,7 +41,7 @@ pub(super) fn peek(codec: Codec, payload: &[u8]) -> Peek {
         Codec::Pcma => Peek::Level(level(Law::A, payload)),
         Codec::Opus if payload.len() <= DTX_BYTES => Peek::Silence,
         Codec::Opus => Peek::Opus {
-            voice: voice(payload).unwrap_or(true),
+            voice: voice(payload),
             size: (payload.len() / usize::from(ticks(codec, payload).unwrap_or(1))).min(u16::MAX.into()) as u16,
         },
     }
@@ -198,11 +198,11 @@ mod tests {
             assert_eq!(peek(Codec::Opus, silence), Peek::Silence);
         }
         for (packet, voice, size) in [
-            ([0x78, 0x80, 0, 0], true, 4),
-            ([0xf8, 0, 0, 0], true, 4),
-            ([0x78, 0, 0, 0], false, 4),
-            ([0x18, 0x20, 0, 0], true, 1),
-            ([0x18, 0x10, 0, 0], false, 1),
+            ([0x78, 0x80, 0, 0], Some(true), 4),
+            ([0xf8, 0, 0, 0], None, 4),
+            ([0x78, 0, 0, 0], Some(false), 4),
+            ([0x18, 0x20, 0, 0], Some(true), 1),
+            ([0x18, 0x10, 0, 0], Some(false), 1),
         ] {
             assert_eq!(peek(Codec::Opus, &packet), Peek::Opus { voice, size }, "{packet:?}");
         }

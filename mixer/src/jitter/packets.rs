@@ -66,10 +66,10 @@ impl Packets {
         self.count -= count;
     }
 
-    /// The last two packets, whether their turn was or not, in order.
+    /// The last three packets in order, whether their turn was or not.
     pub(crate) fn newest(&self) -> impl Iterator<Item = &[u8]> {
         let places = &self.places[..self.count];
-        let (before, last) = places.split_at(self.count.saturating_sub(2));
+        let (before, last) = places.split_at(self.count.saturating_sub(PAST));
         let mut at: usize = before.iter().map(|place| place.length).sum();
         last.iter().map(move |place| {
             at += place.length;

@@ -28,6 +28,8 @@ pub(crate) struct Phone {
     pub(crate) timestamp: u32,
     /// When its packets arrive: microseconds after the mixer's tick.
     pub(crate) since_tick_us: u32,
+    /// It tells how loud its packets are (RFC 6464).
+    pub(crate) claims: bool,
     /// What it heard, at its own rate: 8000 or 48000 Hz.
     pub(crate) heard: Vec<i16>,
     /// Time stamp, marker, payload of what it got, one for each packet.
@@ -52,6 +54,7 @@ impl Phone {
             sequence: 65_500,
             timestamp: u32::MAX - 5000,
             since_tick_us: 10_000,
+            claims: false,
             heard: Vec::new(),
             got: Vec::new(),
             said: 0,
@@ -64,6 +67,11 @@ impl Phone {
 
     pub(crate) fn tone(leg: u64, codec: Codec, hz: f64) -> Self {
         Self::new(leg, codec, Says::Tone { hz, amplitude: 8000.0 })
+    }
+
+    /// Sends nothing in silence but a packet now and then.
+    pub(crate) fn use_dtx(&mut self) {
+        self.encoder.set_dtx(true).unwrap();
     }
 
     pub(crate) fn audio(&self) -> Box<LegAudio> {
@@ -89,6 +97,7 @@ impl Phone {
         let count = self.hz() * self.sends_ms / 1000;
         let samples: Vec<i16> = (self.said..self.said + count).map(|n| self.sample(n)).collect();
         self.said += count;
+        let level = self.claims.then(|| dbov(&samples));
         let payload = match self.settings.codec {
             Codec::Pcmu => samples.into_iter().map(g711::mu).collect(),
             Codec::Pcma => samples.into_iter().map(g711::a).collect(),
@@ -105,7 +114,7 @@ impl Phone {
             sequence: self.sequence,
             timestamp: self.timestamp,
             marker: false,
-            level: None,
+            level,
             since_tick_us: self.since_tick_us,
             payload,
         };
@@ -231,6 +240,12 @@ impl Room {
     pub(crate) fn command(&mut self, command: Command) -> Option<Box<LegAudio>> {
         self.mixer.handle(command).unwrap()
     }
+}
+
+/// Level of some samples, as RFC 6464 writes it: decibels under the overload point.
+pub(crate) fn dbov(samples: &[i16]) -> u8 {
+    let square = samples.iter().map(|&s| f64::from(s).powi(2)).sum::<f64>() / samples.len() as f64;
+    (-10.0 * (square / 32768f64.powi(2)).max(1e-20).log10()).round().min(127.0) as u8
 }
 
 /// Amplitude of one frequency, by Goertzel's algorithm.
