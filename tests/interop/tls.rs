@@ -80,16 +80,22 @@ fn invite(scheme: &str) -> String {
 #[test]
 fn a_tls_phone_and_a_plain_one_hear_each_other_in_one_room() {
     let (folder, _prosody, server) = bridge("tls");
-    let mut zoe = Phone::start(&folder, by_tls("zoe", 440));
+    // With an account: its password is asked for over TLS.
+    let ann = PhoneSetup {
+        account: Some(server.tls()),
+        ..by_tls("ann", 440)
+    };
+    let mut ann = Phone::start(&folder, ann);
     let mut max = Phone::start(&folder, PhoneSetup::new("max", 1000));
-    zoe.call(&server.room_uri("standup", "tls"));
+    ann.call(&server.room_uri("standup", "tls"));
     max.call(&server.room_uri("standup", "udp"));
-    zoe.hears(1000, true, WINDOW);
+    ann.hears(1000, true, WINDOW);
     max.hears(440, true, WINDOW);
+    server.wait_counter("calls.challenged", 1);
     // What the server has to say goes over the phone's own connection: of one to the phone the handshake would fail, since nobody vouches for it.
-    zoe.events.forget();
-    assert!(server.operator(&["room", "kick", "standup", "zoe"]).1);
-    zoe.closed();
+    ann.events.forget();
+    assert!(server.operator(&["room", "kick", "standup", "ann"]).1);
+    ann.closed();
     max.hears(440, false, WINDOW);
     assert_eq!(server.counter("sip.handshakes_failed"), 0);
 }
