@@ -83,6 +83,43 @@ fn r72_who_comes_in_and_how_protected() {
     );
 }
 
+/// An offer within the guest's call that comes by UDP, whatever way the call itself came.
+fn offer_in_the_open(w: &mut World, media: &str) {
+    let answer = w
+        .at("guest")
+        .received
+        .iter()
+        .find(|r| r.starts_with("SIP/2.0 200"))
+        .expect("its call is up");
+    let kept = ["From:", "To:", "Call-ID:"];
+    let headers: Vec<&str> = answer.lines().filter(|l| kept.iter().any(|k| l.starts_with(k))).collect();
+    let sdp = format!("v=0\r\no=- 1 2 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 6060 {media}");
+    let text = format!(
+        "INVITE sip:blue@conf.example.com SIP/2.0\r\nVia: SIP/2.0/UDP {{at}};branch=z9hG4bKopen\r\n{}\r\nCSeq: 2147483647 INVITE\r\n\
+         Max-Forwards: 70\r\nContact: <sip:guest@{{at}}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+        headers.join("\r\n"),
+        sdp.len()
+    );
+    w.raw("guest", &text);
+}
+
+#[test]
+fn r72_an_offer_in_the_open_within_a_protected_call_counts_for_what_it_is() {
+    for (policy, expected) in [
+        (Policy::Allowed, [Protection::Sdes, Protection::SdesInTheOpen].as_slice()),
+        (Policy::Required, &[Protection::Sdes]),
+    ] {
+        let mut w = World::secured(9, policy);
+        w.phone_over("guest", Transport::Tls);
+        w.dial_media("guest", "blue", &[], &format!("RTP/SAVP 0\r\n{KEY}"));
+        w.run_until("the call is up", |w| w.at("guest").log.iter().any(|l| l == "200"));
+        w.run_for(Duration::from_millis(50));
+        offer_in_the_open(&mut w, &format!("RTP/SAVP 0\r\n{OTHER_KEY}"));
+        let protections: Vec<Protection> = configured(&w).iter().map(|m| m.security.protection()).collect();
+        assert_eq!(protections, expected, "{policy:?}");
+    }
+}
+
 #[test]
 fn r72_keys_change_when_theirs_do_and_required_survives_no_downgrade() {
     let mut w = World::secured(8, Policy::Required);

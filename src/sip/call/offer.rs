@@ -76,6 +76,7 @@ impl Call {
         let offer = body_of(&request.headers, &request.body);
         core.tell(Event::Reoffer {
             call: self.id,
+            flow: seen.flow,
             within,
             offer,
             request: Box::new(request),

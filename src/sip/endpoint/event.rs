@@ -208,6 +208,8 @@ pub enum Event {
     Reoffer {
         /// Which call.
         call: CallId,
+        /// Where it came from, which may be another way than the call's.
+        flow: Flow,
         /// The request that brought it.
         within: OfferIn,
         /// The offer; without, `accept_reoffer` takes our offer and `Confirmed` brings their answer.

@@ -204,6 +204,11 @@ impl Negotiation {
         }
     }
 
+    /// The call goes on over signalling that others can read: what keys it has brings, others have too, for good (rule R72).
+    pub fn expose(&mut self) {
+        self.keys.expose();
+    }
+
     fn limits(&self, from: IpAddr) -> Limits<'_> {
         Limits {
             codecs: &self.local.codecs,

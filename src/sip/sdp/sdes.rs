@@ -65,6 +65,11 @@ impl KeyRing {
         self.terms
     }
 
+    /// Keys travel in the open from now on.
+    pub(super) fn expose(&mut self) {
+        self.terms.signalling_protected = false;
+    }
+
     /// Answers an offer's keys. Ours stay as long as theirs do: whoever comes with a new key may be another device, which can't know
     /// how far the counters of our old one are (section 7.1.4).
     pub(super) fn answer(&mut self, offered: Option<Crypto>, line: &mut MediaLine) -> Security {

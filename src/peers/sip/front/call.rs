@@ -268,10 +268,16 @@ impl SipFront {
         let _ = self.endpoint.hang_up(now.at, id, Some(reason));
     }
 
-    pub(super) fn reoffer(&mut self, now: Now, id: CallId, offer: Option<Body>, plane: &mut dyn MediaPlane) {
+    pub(super) fn reoffer(&mut self, now: Now, id: CallId, flow: Flow, offer: Option<Body>, plane: &mut dyn MediaPlane) {
         let Some(call) = self.calls.get_mut(&id) else { return };
-        match describe(&mut call.negotiation, offer.as_ref(), call.flow.remote.ip()) {
+        // An offer that is refused changes nothing (rule R43), the terms included.
+        let mut next = call.negotiation.clone();
+        if !flow.is_protected() {
+            next.expose();
+        }
+        match describe(&mut next, offer.as_ref(), call.flow.remote.ip()) {
             Ok((description, media)) => {
+                call.negotiation = next;
                 if self.endpoint.accept_reoffer(now.at, id, Body::sdp(description)).is_ok()
                     && let Some(media) = media
                 {
