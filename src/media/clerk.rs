@@ -19,7 +19,7 @@ use crate::model::{LegId, MediaReport, RoomName};
 #[derive(Debug)]
 pub(super) enum Gone {
     /// Its sockets are closed.
-    Leg(LegId, Slot),
+    Leg(LegId, Option<Slot>),
     /// It failed.
     Room(RoomName, RoomKey),
 }
@@ -72,7 +72,7 @@ impl Clerk {
 
     /// Tells what is left to tell, frees the ports, and tells the end.
     fn close(&self, mut leg: Box<Leg>) {
-        let (id, slot, stats) = (leg.id, leg.sockets.slot, leg.stats(None));
+        let (id, slot, stats) = (leg.id, leg.sockets.slot(), leg.stats(None));
         while let Some(report) = leg.pending.next(id) {
             self.report(report);
         }

@@ -16,6 +16,15 @@ pub(super) struct Counters {
     pub(super) rejected: AtomicU64,
     pub(super) forged: AtomicU64,
     pub(super) replayed: AtomicU64,
+    pub(super) handshakes: AtomicU64,
+    pub(super) handshakes_failed: AtomicU64,
+    pub(super) handshakes_closed: AtomicU64,
+    pub(super) fingerprints: AtomicU64,
+    pub(super) dtls_refused: AtomicU64,
+    pub(super) checks: AtomicU64,
+    pub(super) checks_refused: AtomicU64,
+    pub(super) strays: AtomicU64,
+    pub(super) misrouted: AtomicU64,
     pub(super) panics: AtomicU64,
 }
 
@@ -38,6 +47,24 @@ pub struct PlaneStats {
     pub forged: u64,
     /// SRTP packets that came again, or too late to tell.
     pub replayed: u64,
+    /// DTLS handshakes that gave keys.
+    pub handshakes: u64,
+    /// Handshakes that came to nothing: too late, or too much garbage.
+    pub handshakes_failed: u64,
+    /// Associations that the peer has closed.
+    pub handshakes_closed: u64,
+    /// Peers whose certificate is none that their description names (rule R72).
+    pub fingerprints: u64,
+    /// Datagrams of DTLS from a source that has no valid check or latch, or more than a handshake needs.
+    pub dtls_refused: u64,
+    /// Connectivity checks that were answered.
+    pub checks: u64,
+    /// Checks that failed their integrity, name others than agreed, or come from another leg's source.
+    pub checks_refused: u64,
+    /// Datagrams at shared ports that are for nobody: garbage, unknown names, media from sources without a valid check.
+    pub strays: u64,
+    /// Datagrams lost between threads: too many waited, or the leg was moving.
+    pub misrouted: u64,
     /// Rooms lost to a panic.
     pub panics: u64,
     /// Rooms that moved to a thread with less to do.
@@ -99,6 +126,15 @@ impl Counters {
             rejected: read(&self.rejected),
             forged: read(&self.forged),
             replayed: read(&self.replayed),
+            handshakes: read(&self.handshakes),
+            handshakes_failed: read(&self.handshakes_failed),
+            handshakes_closed: read(&self.handshakes_closed),
+            fingerprints: read(&self.fingerprints),
+            dtls_refused: read(&self.dtls_refused),
+            checks: read(&self.checks),
+            checks_refused: read(&self.checks_refused),
+            strays: read(&self.strays),
+            misrouted: read(&self.misrouted),
             panics: read(&self.panics),
             moved_rooms: 0,
         }

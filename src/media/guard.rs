@@ -30,6 +30,18 @@ impl Guard {
         }
     }
 
+    /// Takes keys of a handshake, unless something else was agreed on meanwhile.
+    pub(super) fn enter(&mut self, session: Box<Session>, security: &Security) {
+        if let Security::Dtls(_) = security {
+            *self = Self::Srtp(session);
+        }
+    }
+
+    /// Lets nothing through any more.
+    pub(super) fn shut(&mut self) {
+        *self = Self::Shut;
+    }
+
     /// Whether nothing may be sent yet.
     pub(super) fn is_shut(&self) -> bool {
         matches!(self, Self::Shut)

@@ -2,16 +2,25 @@
 
 use std::{
     net::{SocketAddr, UdpSocket},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use mixer::{Codec, JitterStats, LegAudio, Output, OutputKind};
 
-use super::{batch::Outbox, guard::Guard, order::Spot, pending::Pending, ports::Slot};
+use super::{
+    batch::Outbox,
+    guard::Guard,
+    order::{News, Spot},
+    pending::Pending,
+    ports::Slot,
+    whereabouts::Whereabouts,
+};
 use crate::{
-    model::{Direction, LegId, LegMedia, LegStats},
+    model::{Direction, LegId, LegMedia, LegStats, media::MediaFailure, srtp::Security},
     rtp::{
-        Candidates, Header, Heard, Keypad, Latch, Outgoing, Packet, Receiver, Sender, Verdict, Watch,
+        Candidates, Header, Heard, Keypad, Outgoing, Packet, Path, Receiver, Sender, Verdict, Watch,
+        dtls::End,
         extension::{MAX_HEADER, write_header},
         packet::is_rtcp,
         quality::{Impairments, Robustness, mos},
@@ -23,12 +32,38 @@ use crate::{
 /// Static payload type of comfort noise (RFC 3551 table 4).
 const COMFORT_NOISE: u8 = 13;
 
-/// A leg's two sockets.
+/// What a leg sends from, and perhaps is read at.
 #[derive(Debug)]
-pub(super) struct Sockets {
-    pub(super) rtp: UdpSocket,
-    pub(super) rtcp: UdpSocket,
-    pub(super) slot: Slot,
+pub(super) enum Sockets {
+    /// Two of its own.
+    Own { rtp: Arc<UdpSocket>, rtcp: UdpSocket, slot: Slot },
+    /// One of many legs, which its thread reads for them.
+    Shared(Arc<UdpSocket>),
+}
+
+impl Sockets {
+    /// For RTP, and RTCP on the same port.
+    pub(super) fn rtp(&self) -> &Arc<UdpSocket> {
+        match self {
+            Self::Own { rtp, .. } | Self::Shared(rtp) => rtp,
+        }
+    }
+
+    /// For RTCP on its own port.
+    pub(super) fn rtcp(&self) -> &UdpSocket {
+        match self {
+            Self::Own { rtcp, .. } => rtcp,
+            Self::Shared(rtp) => rtp,
+        }
+    }
+
+    /// What is free again when it closes.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        match self {
+            Self::Own { slot, .. } => Some(*slot),
+            Self::Shared(_) => None,
+        }
+    }
 }
 
 /// One leg. Boxed, since it moves between threads.
@@ -36,6 +71,7 @@ pub(super) struct Sockets {
 pub(super) struct Leg {
     pub(super) id: LegId,
     pub(super) sockets: Sockets,
+    pub(super) whereabouts: Arc<Whereabouts>,
     /// Where it is to sit.
     pub(super) spot: Spot,
     /// Which of its thread's rooms it sits in.
@@ -65,7 +101,7 @@ pub(super) struct Leg {
 #[derive(Debug)]
 struct Terms {
     media: LegMedia,
-    latch: Latch,
+    path: Path,
     /// Where RTCP came from, which is where it goes.
     rtcp_source: Option<SocketAddr>,
     guard: Guard,
@@ -97,6 +133,7 @@ impl RefusedCounts {
 pub(super) struct NewLeg {
     pub(super) id: LegId,
     pub(super) sockets: Sockets,
+    pub(super) whereabouts: Arc<Whereabouts>,
     pub(super) spot: Spot,
     pub(super) sender: Sender,
     pub(super) cname: String,
@@ -109,6 +146,7 @@ impl Leg {
     pub(super) fn new(now: Instant, new: NewLeg) -> Self {
         Self {
             id: new.id,
+            whereabouts: new.whereabouts,
             sockets: new.sockets,
             spot: new.spot,
             room: None,
@@ -137,18 +175,26 @@ impl Leg {
             signalled_from: media.signalled_from,
         };
         if let Some(terms) = &mut self.terms {
-            terms.latch.renew(candidates);
+            terms.path.renew(candidates);
             if media.rtcp != terms.media.rtcp {
                 terms.rtcp_source = None;
             }
-            terms.guard.agree(&media.security);
+            // A handshake that still fits isn't done again, and its keys are still good.
+            if media.security != terms.media.security {
+                terms.guard.agree(&media.security);
+            }
             terms.media = media;
         } else {
             let mut guard = Guard::default();
             guard.agree(&media.security);
+            let path = if media.ice.is_some() {
+                Path::Ice(None)
+            } else {
+                Path::latched(candidates)
+            };
             self.terms = Some(Terms {
                 media,
-                latch: Latch::new(candidates),
+                path,
                 rtcp_source: None,
                 guard,
             });
@@ -173,6 +219,29 @@ impl Leg {
             Direction::SendRecv | Direction::SendOnly => true,
             Direction::RecvOnly | Direction::Inactive => false,
         })
+    }
+
+    /// Whether a datagram that claims to be DTLS is for its handshake: from whom its packets may come.
+    pub(super) fn admits_dtls(&self, source: SocketAddr) -> bool {
+        let Some(terms) = &self.terms else { return false };
+        matches!(terms.media.security, Security::Dtls(_)) && terms.path.admits(source)
+    }
+
+    /// Takes what its port or its handshake has found out.
+    pub(super) fn handle_news(&mut self, news: News) {
+        let Some(terms) = &mut self.terms else { return };
+        match news {
+            News::Path(to) => terms.path = Path::Ice(to),
+            News::Keys(session) => terms.guard.enter(session, &terms.media.security),
+            News::Ended(end) => {
+                terms.guard.shut();
+                self.pending.failed(match end {
+                    End::Fingerprint => MediaFailure::Fingerprint,
+                    End::Failed => MediaFailure::Handshake,
+                    End::Closed => MediaFailure::Closed,
+                });
+            }
+        }
     }
 
     /// Notes that another mixer sends from now on.
@@ -238,12 +307,12 @@ impl Leg {
         if kind != terms.media.payload_type_in && terms.media.dtmf_in != Some(kind) && !noise {
             return Err(Refused::Malformed);
         }
-        if !terms.latch.might_be(now, source, &header) {
+        if !terms.path.might_be(now, source, &header) {
             return Err(Refused::Malformed);
         }
         let len = terms.guard.open(now, bytes)?;
         let packet = Packet::parse(&bytes[..len]).map_err(|_| Refused::Malformed)?;
-        match terms.latch.handle(now, source, &packet.header) {
+        match terms.path.handle(now, source, &packet.header) {
             Verdict::Accept => Ok(packet),
             Verdict::Hold | Verdict::Refuse => Err(Refused::Malformed),
         }
@@ -251,7 +320,7 @@ impl Leg {
 
     /// Takes a datagram from the RTCP socket, or RTCP from the RTP socket.
     pub(super) fn handle_rtcp(&mut self, now: Instant, clock: &NtpClock, source: SocketAddr, bytes: &mut [u8]) {
-        let Some(terms) = self.terms.as_mut().filter(|t| t.latch.admits_rtcp(source)) else {
+        let Some(terms) = self.terms.as_mut().filter(|t| t.path.admits(source)) else {
             self.refused.rejected += 1;
             return;
         };
@@ -279,7 +348,7 @@ impl Leg {
         let Some(terms) = self.terms.as_mut().filter(|t| !t.guard.is_shut()) else {
             return;
         };
-        let Some(to) = terms.latch.target() else { return };
+        let Some(to) = terms.path.target() else { return };
         let octets = output.payload.len();
         let payload_type = match output.kind {
             OutputKind::Audio => terms.media.payload_type_out,
@@ -296,7 +365,7 @@ impl Leg {
                 octets,
             },
         );
-        outbox.push(&self.sockets.rtp, to, |slot| {
+        outbox.push(self.sockets.rtp(), to, |slot| {
             // Payloads are at most 1275 octets (RFC 6716 section 3.4), so both fit; a longer one would be cut to nothing.
             let Some(head) = slot.first_chunk_mut::<MAX_HEADER>() else {
                 return 0;
@@ -330,11 +399,14 @@ impl Leg {
     /// Sends a report, with BYE at the end (RFC 3550 section 6.6).
     pub(super) fn report(&mut self, now: Instant, clock: &NtpClock, dice: u16, bye: bool, outbox: &mut Outbox) {
         let Some(terms) = &mut self.terms else { return };
-        let (socket, to) = if terms.media.rtcp_mux {
-            (&self.sockets.rtp, terms.latch.target())
+        let (socket, to): (&UdpSocket, _) = if terms.media.rtcp_mux {
+            (self.sockets.rtp(), terms.path.target())
+        } else if let Security::Dtls(_) = terms.media.security {
+            // On a port of its own it would need an association of its own.
+            return;
         } else {
             let to = terms.rtcp_source.unwrap_or(terms.media.rtcp);
-            (&self.sockets.rtcp, (!to.ip().is_unspecified() && to.port() != 0).then_some(to))
+            (self.sockets.rtcp(), (!to.ip().is_unspecified() && to.port() != 0).then_some(to))
         };
         let Some(to) = to else { return };
         let (sender, cname, reception) = (&self.sender, self.cname.as_str(), self.receiver.report());

@@ -8,7 +8,9 @@ mod batch;
 mod clerk;
 mod counters;
 mod guard;
+mod handshake;
 mod hook;
+mod identity;
 mod leg;
 mod load;
 mod order;
@@ -17,11 +19,13 @@ mod pending;
 mod plane;
 mod ports;
 mod room;
+mod shared;
 mod slab;
 pub mod softphone;
 mod sys;
 pub mod tone;
 pub mod wav;
+mod whereabouts;
 mod worker;
 
 #[cfg(test)]

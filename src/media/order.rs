@@ -1,12 +1,28 @@
 //! What goes between the ordering side, the media threads and the clerk: always with everything already built.
 
-use std::sync::mpsc;
+use std::{
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender},
+    },
+    time::Instant,
+};
 
 use mixer::LegAudio;
 use tokio::sync::oneshot;
 
-use super::{leg::Leg, load::Service, room::Room, sys::Wake};
-use crate::model::{LegId, LegMedia, LegStats};
+use super::{leg::Leg, load::Service, room::Room, sys::Wake, whereabouts::Whereabouts};
+use crate::{
+    model::{LegId, LegMedia, LegStats, ice::IceMedia},
+    rtp::{dtls::End, srtp},
+};
+
+/// Bytes of a datagram that is passed on between threads.
+const PARCEL: usize = 1500;
+
+/// Datagrams that may wait for a thread: a quarter of a second's of a hundred legs. Memory is taken only as they come.
+const PARCELS: usize = 1250;
 
 /// A room's mixer, from its first leg to its last. Unique in the process, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +50,12 @@ pub(super) enum Order {
     Start(Box<Room>),
     /// Nobody sits in the room any more, or is on the way.
     End(RoomKey),
+    /// A port that this thread is to read: the one of this interface.
+    Share(usize, Arc<UdpSocket>),
+    /// A leg gets a place at a shared port of this thread, or what was agreed for it changes.
+    Admit(usize, Arc<Whereabouts>, Box<IceMedia>),
+    /// A leg leaves its place there.
+    Dismiss(usize, LegId),
     /// Closes everything and ends the thread.
     Stop,
     #[cfg(test)]
@@ -56,6 +78,49 @@ pub(super) enum LegOrder {
     /// Tells the leg's numbers; dropped unanswered if there is no such leg.
     Measure(oneshot::Sender<LegStats>),
     Close,
+    /// From the leg's port or handshake.
+    News(Arc<Whereabouts>, News),
+}
+
+/// What others have found out for a leg.
+#[derive(Debug)]
+pub(super) enum News {
+    /// Where ICE says to send, if anywhere.
+    Path(Option<SocketAddr>),
+    /// What DTLS has agreed, with a peer whose fingerprint is right.
+    Keys(Box<srtp::Session>),
+    /// There are no keys, or no peer any more.
+    Ended(End),
+}
+
+/// A datagram for a leg on another thread than its port.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) leg: LegId,
+    pub(super) source: SocketAddr,
+    pub(super) came: Instant,
+    len: usize,
+    bytes: [u8; PARCEL],
+}
+
+impl Parcel {
+    /// `None`: longer than any packet of audio.
+    pub(super) fn new(came: Instant, leg: LegId, source: SocketAddr, datagram: &[u8]) -> Option<Self> {
+        let mut bytes = [0; PARCEL];
+        bytes.get_mut(..datagram.len())?.copy_from_slice(datagram);
+        let len = datagram.len();
+        Some(Self {
+            leg,
+            source,
+            came,
+            len,
+            bytes,
+        })
+    }
+
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
 }
 
 /// To the clerk: what takes time or frees memory.
@@ -77,13 +142,31 @@ pub(super) enum Task {
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     orders: mpsc::Sender<Order>,
-    wake: std::sync::Arc<Wake>,
+    parcels: SyncSender<Parcel>,
+    wake: Arc<Wake>,
+}
+
+/// What comes to one media thread.
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) parcels: mpsc::Receiver<Parcel>,
 }
 
 impl Line {
-    pub(super) fn new(wake: std::sync::Arc<Wake>) -> (Self, mpsc::Receiver<Order>) {
-        let (orders, receiver) = mpsc::channel();
-        (Self { orders, wake }, receiver)
+    pub(super) fn new(wake: Arc<Wake>) -> (Self, Mailbox) {
+        let (orders, from_orders) = mpsc::channel();
+        let (parcels, from_parcels) = mpsc::sync_channel(PARCELS);
+        let mailbox = Mailbox {
+            orders: from_orders,
+            parcels: from_parcels,
+        };
+        (Self { orders, parcels, wake }, mailbox)
+    }
+
+    /// Passes a datagram on, to be read with the next tick; `false` if too many wait.
+    pub(super) fn forward(&self, parcel: Parcel) -> bool {
+        self.parcels.try_send(parcel).is_ok()
     }
 
     /// Passes an order on without waiting. A thread that has ended takes none, and nobody is left to hear of it.

@@ -1,6 +1,6 @@
 //! What is yet to be told about one leg. Holds at most one of each kind, so a full channel makes it late but not long.
 
-use crate::model::{LegId, MediaReport};
+use crate::model::{LegId, MediaReport, media::MediaFailure};
 
 /// Key presses that wait for the channel; more than anybody types while it is full.
 const DIGITS: usize = 8;
@@ -13,6 +13,7 @@ pub(super) struct Pending {
     applied: bool,
     quiet: Option<u32>,
     resumed: bool,
+    failed: Option<MediaFailure>,
     digits: [Option<char>; DIGITS],
     speaking: bool,
     told_speaking: bool,
@@ -26,6 +27,10 @@ impl Pending {
     pub(super) fn quiet(&mut self, seconds: u32) {
         self.quiet = Some(seconds);
         self.resumed = false;
+    }
+
+    pub(super) fn failed(&mut self, why: MediaFailure) {
+        self.failed = Some(why);
     }
 
     pub(super) fn resumed(&mut self) {
@@ -45,7 +50,12 @@ impl Pending {
 
     /// Whether there is anything to tell.
     pub(super) fn waits(&self) -> bool {
-        self.applied || self.quiet.is_some() || self.resumed || self.digits[0].is_some() || self.speaking != self.told_speaking
+        self.applied
+            || self.quiet.is_some()
+            || self.resumed
+            || self.failed.is_some()
+            || self.digits[0].is_some()
+            || self.speaking != self.told_speaking
     }
 
     /// Takes the next fact to tell.
@@ -59,6 +69,9 @@ impl Pending {
         }
         if let Some(seconds) = self.quiet.take() {
             return Some(MediaReport::Quiet(leg, seconds));
+        }
+        if let Some(why) = self.failed.take() {
+            return Some(MediaReport::Failed(leg, why));
         }
         if std::mem::take(&mut self.resumed) {
             return Some(MediaReport::Resumed(leg));

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    net::UdpSocket,
     ops::RangeInclusive,
     sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
@@ -16,13 +17,16 @@ use tokio::sync::{mpsc::Sender, oneshot};
 use super::{
     clerk::{Clerk, Gone},
     counters::{Cost, Counters, Gauge, PlaneStats, ThreadStats},
+    handshake::{Agreement, Errand, Handshakes, ToHandshakes},
     hook::{self, PREFIX},
+    identity,
     leg::{Leg, NewLeg, Sockets},
     order::{LegOrder, Line, Order, RoomKey, Spot},
     pace::PHASE,
-    ports::{Interface, Ports},
+    ports::{Interface, Pair, Ports},
     room::Room,
     sys::{Epoll, Ticker, Wake},
+    whereabouts::Whereabouts,
     worker::{Setup, Worker},
 };
 mod balance;
@@ -30,7 +34,9 @@ mod balance;
 use crate::{
     model::{
         LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
-        media::{MediaPlane, OpenLeg, Opening, Unopened},
+        dtls::Fingerprint,
+        media::{MediaPlane, OpenLeg, Opening, PortKind, Unopened},
+        srtp::Security,
     },
     rtp::{self, rtcp::NtpClock},
 };
@@ -83,6 +89,8 @@ pub struct Plane {
     moves: u64,
     gone: mpsc::Receiver<Gone>,
     counters: Arc<Counters>,
+    handshakes: ToHandshakes,
+    fingerprint: Fingerprint,
 }
 
 /// One media thread.
@@ -100,6 +108,10 @@ struct Known {
     spot: Spot,
     room: Option<RoomName>,
     settings: Option<LegSettings>,
+    whereabouts: Arc<Whereabouts>,
+    socket: Arc<UdpSocket>,
+    /// Where it has its place at a shared port: that one's thread and interface.
+    place: Option<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -124,7 +136,7 @@ impl Plane {
         let wakes: Vec<_> = (0..config.threads.max(1))
             .map(|_| Ok(Arc::new(Wake::new()?)))
             .collect::<io::Result<_>>()?;
-        let (lines, receivers): (Vec<_>, Vec<_>) = wakes.iter().map(|wake| Line::new(Arc::clone(wake))).unzip();
+        let (lines, mailboxes): (Vec<_>, Vec<_>) = wakes.iter().map(|wake| Line::new(Arc::clone(wake))).unzip();
         let clerk = Clerk {
             reports: reports.clone(),
             gone: gone_sender,
@@ -132,13 +144,21 @@ impl Plane {
         thread::Builder::new()
             .name(format!("{PREFIX}clerk"))
             .spawn(move || clerk.run(&tasks))?;
+        let identity = Arc::new(identity::generate()?);
+        let fingerprint = identity.fingerprint().clone();
+        let (handshakes, errands) = mpsc::channel();
+        let crypt = Handshakes::new(identity, lines.clone(), Arc::clone(&counters));
+        thread::Builder::new()
+            .name(format!("{PREFIX}dtls"))
+            .spawn(move || crypt.run(&errands))?;
         let mut workers = Vec::new();
-        for (own, (orders, wake)) in receivers.into_iter().zip(wakes).enumerate() {
+        for (own, (mailbox, wake)) in mailboxes.into_iter().zip(wakes).enumerate() {
             let gauge = Arc::new(Gauge::default());
             let setup = Setup {
                 own,
                 lines: lines.clone(),
-                orders,
+                mailbox,
+                handshakes: handshakes.clone(),
                 wake,
                 epoll: Epoll::new()?,
                 ticker: Ticker::new(PHASE)?,
@@ -175,7 +195,14 @@ impl Plane {
             moves: 0,
             gone,
             counters,
+            handshakes,
+            fingerprint,
         })
+    }
+
+    /// Of the certificate that DTLS shows.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
     }
 
     /// What went wrong so far, in numbers.
@@ -210,7 +237,7 @@ impl Plane {
         while let Ok(gone) = self.gone.try_recv() {
             match gone {
                 Gone::Leg(leg, slot) => {
-                    self.ports.free(slot);
+                    slot.into_iter().for_each(|slot| self.ports.free(slot));
                     self.forget(leg);
                 }
                 Gone::Room(name, key) => {
@@ -226,6 +253,10 @@ impl Plane {
     fn forget(&mut self, leg: LegId) {
         if let Some(known) = self.legs.remove(&leg) {
             self.workers[known.spot.worker].legs -= 1;
+            let _ = self.handshakes.send(Errand::End(leg));
+            if let Some((worker, interface)) = known.place {
+                self.workers[worker].line.send(Order::Dismiss(interface, leg));
+            }
             self.leave(known.room, known.spot.room);
         }
     }
@@ -259,9 +290,24 @@ impl Plane {
             }
         };
         known.settings = Some(settings);
+        let (ice, security, rtp) = (media.ice.clone(), media.security.clone(), media.rtp);
         self.workers[known.spot.worker]
             .line
             .send(Order::Leg(leg, LegOrder::Configure(media, audio)));
+        // Behind it, so that what they find out finds the leg prepared.
+        if let Security::Dtls(media) = security {
+            let agreement = Agreement {
+                whereabouts: Arc::clone(&known.whereabouts),
+                socket: Arc::clone(&known.socket),
+                media,
+                to: ice.is_none().then_some(rtp),
+            };
+            let _ = self.handshakes.send(Errand::Agree(Box::new(agreement)));
+        }
+        if let (Some(ice), Some((worker, interface))) = (ice, known.place) {
+            let whereabouts = Arc::clone(&known.whereabouts);
+            self.workers[worker].line.send(Order::Admit(interface, whereabouts, Box::new(ice)));
+        }
     }
 
     fn place(&mut self, leg: LegId, seat: Option<Seat>) {
@@ -359,18 +405,35 @@ impl MediaPlane for Plane {
             return Err(Unopened::Overloaded);
         }
         let Opening { leg, correlation, .. } = *opening;
-        let pair = self.ports.open(opening.peer, &mut self.rng)?;
+        let (sockets, place, rtp) = match opening.port {
+            PortKind::Own => {
+                let pair = self.ports.open(opening.peer, &mut self.rng)?;
+                let Pair {
+                    rtp,
+                    rtcp,
+                    slot,
+                    advertised,
+                } = pair;
+                (Sockets::Own { rtp, rtcp, slot }, None, advertised)
+            }
+            PortKind::Shared => {
+                let shared = self.ports.share(worker, opening.peer, &mut self.rng)?;
+                if shared.is_new {
+                    let socket = Arc::clone(&shared.socket);
+                    self.workers[worker].line.send(Order::Share(shared.interface, socket));
+                }
+                (Sockets::Shared(shared.socket), Some((worker, shared.interface)), shared.advertised)
+            }
+        };
+        let (whereabouts, socket) = (Arc::new(Whereabouts::new(leg, worker)), Arc::clone(sockets.rtp()));
         let (ssrc, offset) = (self.rng.random(), self.rng.random());
         // Below 2^15, so that an SRTP receiver that misses the first packets still counts the rounds right (RFC 4568 section 6.4).
         let sequence = self.rng.random::<u16>() >> 1;
         let spot = Spot { worker, room: None };
         let new = NewLeg {
             id: leg,
-            sockets: Sockets {
-                rtp: pair.rtp,
-                rtcp: pair.rtcp,
-                slot: pair.slot,
-            },
+            sockets,
+            whereabouts: Arc::clone(&whereabouts),
             spot,
             sender: rtp::Sender::new(ssrc, sequence, offset),
             // Says nothing about us, and lasts one call (RFC 7022 section 4.2).
@@ -386,10 +449,15 @@ impl MediaPlane for Plane {
                 spot,
                 room: None,
                 settings: None,
+                whereabouts,
+                socket,
+                place,
             },
         );
-        let (rtp, mut rtcp) = (pair.advertised, pair.advertised);
-        rtcp.set_port(rtp.port() + 1);
+        let mut rtcp = rtp;
+        if place.is_none() {
+            rtcp.set_port(rtp.port() + 1);
+        }
         tracing::debug!(leg = leg.0, %correlation, port = rtp.port(), "media opened");
         Ok(OpenLeg { rtp, rtcp, ssrc })
     }

@@ -1,9 +1,11 @@
 //! Where media sockets are bound (rule R46): interfaces, random even ports, and how many legs that allows.
 
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     ops::RangeInclusive,
+    sync::Arc,
 };
 
 use rand::{Rng, rngs::StdRng};
@@ -17,6 +19,9 @@ const DSCP_EF: u32 = 46 << 2;
 
 /// Pairs tried before a leg is refused; ours aren't tried twice, so only other programs' sockets cost a try.
 const TRIES: usize = 64;
+
+/// Bytes that may wait in a shared port.
+const SHARED_BUFFER: usize = 4 << 20;
 
 /// Descriptors that signalling, logs, the database and the media threads themselves need.
 const RESERVED_FILES: u64 = 128;
@@ -33,10 +38,22 @@ pub struct Interface {
 /// Two sockets of one leg.
 #[derive(Debug)]
 pub(super) struct Pair {
-    pub(super) rtp: UdpSocket,
+    pub(super) rtp: Arc<UdpSocket>,
     pub(super) rtcp: UdpSocket,
     pub(super) slot: Slot,
     /// What SDP tells, with the port of RTP.
+    pub(super) advertised: SocketAddr,
+}
+
+/// A port that many legs share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) socket: Arc<UdpSocket>,
+    /// Nobody reads it yet.
+    pub(super) is_new: bool,
+    /// Which interface's it is.
+    pub(super) interface: usize,
+    /// What SDP tells.
     pub(super) advertised: SocketAddr,
 }
 
@@ -54,6 +71,8 @@ pub(super) struct Ports {
     first: u16,
     /// Per interface, per pair: whether one of our legs holds it.
     taken: Vec<Vec<bool>>,
+    /// By thread and interface: ports that many legs share. Opened with the first, and kept.
+    shared: BTreeMap<(usize, usize), Arc<UdpSocket>>,
 }
 
 impl Ports {
@@ -63,6 +82,7 @@ impl Ports {
             interfaces,
             first: range.start().next_multiple_of(2),
             taken,
+            shared: BTreeMap::new(),
         }
     }
 
@@ -70,12 +90,45 @@ impl Ports {
     pub(super) fn open(&mut self, peer: IpAddr, rng: &mut StdRng) -> Result<Pair, Unopened> {
         let peer = peer.to_canonical();
         let interface = self.interface(peer).ok_or(Unopened::NoPorts)?;
-        let Interface { listen, advertise } = self.interfaces[interface];
-        let advertise = match advertise {
-            Some(address) => address,
-            None if listen.is_unspecified() => source_towards(peer).ok_or(Unopened::NoPorts)?,
-            None => listen,
+        self.open_on(interface, self.advertised(interface, peer)?, rng)
+    }
+
+    /// The thread's shared port on the interface that leads to `peer`: an even port of the range, like any other.
+    pub(super) fn share(&mut self, worker: usize, peer: IpAddr, rng: &mut StdRng) -> Result<Shared, Unopened> {
+        let peer = peer.to_canonical();
+        let interface = self.interface(peer).ok_or(Unopened::NoPorts)?;
+        let advertise = self.advertised(interface, peer)?;
+        let (socket, is_new) = match self.shared.get(&(worker, interface)) {
+            Some(socket) => (Arc::clone(socket), false),
+            None => {
+                let socket = self.open_on(interface, advertise, rng)?.rtp;
+                // As much as the system allows: many legs' packets wait here while the thread ticks.
+                let _ = socket2::SockRef::from(&*socket).set_recv_buffer_size(SHARED_BUFFER);
+                self.shared.insert((worker, interface), Arc::clone(&socket));
+                (socket, true)
+            }
         };
+        let port = socket.local_addr().map_err(|_| Unopened::NoPorts)?.port();
+        Ok(Shared {
+            socket,
+            is_new,
+            interface,
+            advertised: SocketAddr::new(advertise, port),
+        })
+    }
+
+    /// What SDP tells of an interface.
+    fn advertised(&self, interface: usize, peer: IpAddr) -> Result<IpAddr, Unopened> {
+        let Interface { listen, advertise } = self.interfaces[interface];
+        match advertise {
+            Some(address) => Ok(address),
+            None if listen.is_unspecified() => source_towards(peer).ok_or(Unopened::NoPorts),
+            None => Ok(listen),
+        }
+    }
+
+    fn open_on(&mut self, interface: usize, advertise: IpAddr, rng: &mut StdRng) -> Result<Pair, Unopened> {
+        let listen = self.interfaces[interface].listen;
         let count = self.taken[interface].len();
         if count == 0 {
             return Err(Unopened::NoPorts);
@@ -91,7 +144,7 @@ impl Ports {
         let (pair, port, rtp, rtcp) = bound.ok_or(Unopened::NoPorts)?;
         self.taken[interface][pair] = true;
         Ok(Pair {
-            rtp,
+            rtp: Arc::new(rtp),
             rtcp,
             slot: Slot { interface, pair },
             advertised: SocketAddr::new(advertise, port),
@@ -204,7 +257,7 @@ mod tests {
         assert!(port.is_multiple_of(2) && (20_002..=20_038).contains(&port), "{port}");
         assert_eq!(pair.rtcp.local_addr().expect("address").port(), port + 1);
         assert_eq!(pair.advertised, SocketAddr::new(loopback().listen, port));
-        assert_eq!(socket2::SockRef::from(&pair.rtp).tos_v4().expect("tos"), DSCP_EF);
+        assert_eq!(socket2::SockRef::from(&*pair.rtp).tos_v4().expect("tos"), DSCP_EF);
     }
 
     #[test]

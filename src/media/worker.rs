@@ -20,19 +20,22 @@ use tokio::sync::mpsc::{Sender, error::TrySendError};
 use super::{
     batch::{Inbox, Outbox, READ_BUDGET},
     counters::{Counters, Gauge, add},
+    handshake::{ToHandshakes, pass_on},
     load::Load,
-    order::{Line, Order, Task},
+    order::{Line, Mailbox, Task},
     pace::{PHASES, Pace},
     room::Room,
+    shared::SharedPort,
     slab::Slab,
     sys::{Epoll, Ticker, Wake},
 };
 use crate::{
     model::{LegId, MediaReport},
-    rtp::rtcp::NtpClock,
+    rtp::{Kind, rtcp::NtpClock},
 };
 
 mod orders;
+mod shared;
 
 use orders::Where;
 
@@ -42,6 +45,11 @@ const TICK: u64 = u64::MAX - 1;
 
 /// Times that sockets are looked at in one phase: what then is left in a flooded one waits for the next.
 const ROUNDS: usize = 4;
+/// The first token of the shared ports, which are counted from here by their interface.
+const PORTS: u64 = 1 << 32;
+
+/// How often consent is looked at.
+const CONSENT_PERIOD: Duration = Duration::from_secs(1);
 
 /// Index of the vestibule among the rooms.
 const VESTIBULE: usize = 0;
@@ -55,7 +63,8 @@ pub(super) struct Setup {
     pub(super) own: usize,
     /// The ways to all media threads.
     pub(super) lines: Vec<Line>,
-    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) mailbox: Mailbox,
+    pub(super) handshakes: ToHandshakes,
     pub(super) wake: Arc<Wake>,
     pub(super) epoll: Epoll,
     pub(super) ticker: Ticker,
@@ -73,7 +82,8 @@ pub(super) struct Setup {
 pub(super) struct Worker {
     own: usize,
     lines: Vec<Line>,
-    orders: mpsc::Receiver<Order>,
+    mailbox: Mailbox,
+    handshakes: ToHandshakes,
     wake: Arc<Wake>,
     tasks: mpsc::Sender<Task>,
     reports: Sender<MediaReport>,
@@ -93,6 +103,10 @@ pub(super) struct Worker {
     legs: Slab,
     directory: BTreeMap<LegId, Where>,
     rooms: Vec<Option<Box<Room>>>,
+    /// By interface.
+    ports: Vec<Option<SharedPort>>,
+    /// When consent at them is looked at again.
+    consent_due: Instant,
 }
 
 impl Worker {
@@ -104,7 +118,8 @@ impl Worker {
         Ok(Self {
             own: setup.own,
             lines: setup.lines,
-            orders: setup.orders,
+            mailbox: setup.mailbox,
+            handshakes: setup.handshakes,
             wake: setup.wake,
             tasks: setup.tasks,
             reports: setup.reports,
@@ -122,6 +137,8 @@ impl Worker {
             legs: Slab::default(),
             directory: BTreeMap::new(),
             rooms: vec![Some(Box::new(setup.vestibule))],
+            ports: Vec::new(),
+            consent_due: Instant::now(),
         })
     }
 
@@ -144,6 +161,10 @@ impl Worker {
                 if self.carry_out(now) {
                     return;
                 }
+            }
+            if now >= self.consent_due {
+                self.consent_due = now + CONSENT_PERIOD;
+                self.expire_consent(now);
             }
             self.tell();
             let before = std::mem::replace(&mut turned, Instant::now());
@@ -181,27 +202,44 @@ impl Worker {
                 break;
             }
             for i in 0..ready {
-                self.read(now, self.epoll.token(i), most);
+                match self.epoll.token(i) {
+                    port @ PORTS.. => self.read_shared(now, (port - PORTS) as usize),
+                    socket => self.read(now, socket, most),
+                }
             }
         }
+        self.collect();
     }
 
     /// Reads one socket, up to so many datagrams.
     pub(super) fn read(&mut self, now: Instant, token: u64, most: usize) {
         let index = (token >> 1) as usize;
         let Self {
-            legs, rooms, inbox, clock, ..
+            legs,
+            rooms,
+            inbox,
+            clock,
+            handshakes,
+            counters,
+            ..
         } = self;
         let Some(leg) = legs.at_mut(index) else { return };
         let is_rtcp = token & 1 == 1;
         let room = leg.room;
         let read = catch_unwind(AssertUnwindSafe(|| {
-            let count = inbox.receive(if is_rtcp { &leg.sockets.rtcp } else { &leg.sockets.rtp }, most);
+            let count = if is_rtcp {
+                inbox.receive(leg.sockets.rtcp(), most)
+            } else {
+                inbox.receive(leg.sockets.rtp(), most)
+            };
             for i in 0..count {
                 let now = now.checked_sub(inbox.waited(i)).unwrap_or(now);
                 let Some((source, bytes)) = inbox.datagram(i) else { continue };
                 if is_rtcp {
                     leg.handle_rtcp(now, clock, source, bytes);
+                } else if Kind::of(bytes) == Kind::Dtls {
+                    let taken = leg.admits_dtls(source) && pass_on(handshakes, &leg.whereabouts, source, bytes);
+                    add(&counters.dtls_refused, u64::from(!taken));
                 } else if let Some(packet) = leg.handle_rtp(now, clock, source, bytes)
                     && let Some(room) = room.and_then(|r| rooms[r].as_mut())
                 {

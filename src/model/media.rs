@@ -110,6 +110,8 @@ pub enum MediaReport {
     Digit(LegId, char),
     /// Neither RTP nor RTCP arrived for this many seconds (rule R45): 30, then 60.
     Quiet(LegId, u32),
+    /// The leg's media can't begin or go on; nothing flows.
+    Failed(LegId, MediaFailure),
     /// Packets arrive again after [`MediaReport::Quiet`].
     Resumed(LegId),
     /// The first mixed tick with (or without) the leg's voice after a [`MediaOrder::Mute`] or [`MediaOrder::Close`].
@@ -118,6 +120,17 @@ pub enum MediaReport {
     Closed(LegId, Box<LegStats>),
     /// The mixer of this room panicked: every leg in it is closed.
     RoomFailed(RoomName),
+}
+
+/// Why a leg's media can't begin or go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaFailure {
+    /// The peer's certificate is none that its description names (rule R72).
+    Fingerprint,
+    /// The DTLS handshake came to nothing.
+    Handshake,
+    /// The peer has closed the DTLS association.
+    Closed,
 }
 
 /// What one leg sent, received and lost so far.
@@ -186,11 +199,13 @@ pub struct Opening {
     pub peer: IpAddr,
     /// The room that it will enter if it is let in.
     pub room: RoomName,
+    /// What its offer asks for.
+    pub port: PortKind,
 }
 
 /// Opens and drives legs. The real one is `media::Plane`; simulations have their own.
 pub trait MediaPlane: std::fmt::Debug {
-    /// Opens sockets for a leg, at once, without waiting.
+    /// Opens sockets for a leg, or finds it a place at a shared one, at once, without waiting.
     fn open(&mut self, opening: &Opening) -> Result<OpenLeg, Unopened>;
     /// Passes an order on; never waits.
     fn order(&mut self, order: MediaOrder);

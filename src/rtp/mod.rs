@@ -10,6 +10,7 @@ pub mod extension;
 pub mod ice;
 pub mod latch;
 pub mod packet;
+pub mod path;
 pub mod quality;
 pub mod rtcp;
 pub mod session;
@@ -21,6 +22,7 @@ pub use dtmf::Keypad;
 pub use extension::Extension;
 pub use latch::{Candidates, Latch, Verdict};
 pub use packet::{Header, Packet};
+pub use path::Path;
 pub use session::{Heard, Outgoing, Receiver, Sender};
 pub use watch::Watch;
 

@@ -166,6 +166,7 @@ impl World {
                 codecs: vec![Codec::Pcmu, Codec::Pcma],
                 comfort_noise: false,
                 srtp,
+                fingerprint: None,
             },
             retry_after: Duration::from_secs(5),
         };

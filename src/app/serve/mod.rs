@@ -135,7 +135,7 @@ impl Server {
 
         let endpoint = Endpoint::new(EndpointConfig::new(listeners.clone()), rng.random());
         let front = SipFront::new(
-            settings::front_settings(config, &listeners),
+            settings::front_settings(config, &listeners, plane.fingerprint()),
             endpoint,
             accounts,
             rng.random(),

@@ -12,6 +12,7 @@ use crate::io::sip::SipTransport;
 use crate::io::store::Store;
 use crate::io::xmpp::{Outgoing, XmppInbound};
 use crate::media::{Plane, PlaneConfig, PlaneStats, ThreadStats};
+use crate::model::dtls::Fingerprint;
 use crate::model::media::{OpenLeg, Opening, Unopened};
 use crate::model::{LegId, LegStats, MediaOrder, MediaPlane, MediaReport, StoreOp};
 use crate::sip::endpoint::Transmit;
@@ -99,6 +100,11 @@ impl SharedMedia {
     /// How each media thread is doing.
     pub(super) fn threads(&self) -> Vec<ThreadStats> {
         self.plane().threads()
+    }
+
+    /// Of the certificate that DTLS shows.
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        self.plane().fingerprint().clone()
     }
 
     /// Asks for a leg's numbers so far.

@@ -10,6 +10,7 @@ use crate::config::{self, Config, Create};
 use crate::hub::RoomFactory;
 use crate::io::xmpp::{LinkSettings, Pace};
 use crate::media::{Interface, PlaneConfig};
+use crate::model::dtls::Fingerprint;
 use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
 use crate::peers::sip::{FrontSettings, MediaSettings, SipRoomSettings};
@@ -131,7 +132,7 @@ fn hosts(domain: &str, listeners: &[Listener]) -> Vec<String> {
     hosts
 }
 
-pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSettings {
+pub(super) fn front_settings(config: &Config, listeners: &[Listener], fingerprint: Fingerprint) -> FrontSettings {
     FrontSettings {
         hosts: hosts(&config.sip.domain, listeners),
         realm: config.sip.realm.clone(),
@@ -141,6 +142,7 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener]) -> FrontSe
             codecs: config.sip.codecs.clone(),
             comfort_noise: false,
             srtp: config.media.srtp,
+            fingerprint: Some(fingerprint),
         },
         retry_after: Duration::from_secs(30),
     }

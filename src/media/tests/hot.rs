@@ -15,6 +15,7 @@ use super::{
         ports::{Ports, Slot},
         room::Room,
         sys::{Epoll, Ticker, Wake, memory},
+        whereabouts::Whereabouts,
         worker::{Setup, Worker},
     },
     secure::{sdes, test_keys},
@@ -29,13 +30,14 @@ use crate::rtp::{
 #[test]
 fn r71_neither_reading_nor_ticking_allocates_or_frees() {
     let wake = Arc::new(Wake::new().expect("eventfd"));
-    let (line, orders) = Line::new(Arc::clone(&wake));
+    let (line, mailbox) = Line::new(Arc::clone(&wake));
     let (tasks, _clerk) = mpsc::channel();
     let (reports, _told) = channel(16);
     let mut worker = Worker::new(Setup {
         own: 0,
         lines: vec![line.clone()],
-        orders,
+        mailbox,
+        handshakes: mpsc::channel().0,
         wake,
         epoll: Epoll::new().expect("epoll"),
         ticker: Ticker::new(PHASE).expect("timerfd"),
@@ -71,7 +73,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
             let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
             let (id, sockets) = (
                 LegId(i as u64),
-                Sockets {
+                Sockets::Own {
                     rtp: pair.rtp,
                     rtcp: pair.rtcp,
                     slot: pair.slot,
@@ -80,6 +82,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
             let new = NewLeg {
                 id,
                 sockets,
+                whereabouts: Arc::new(Whereabouts::new(id, 0)),
                 spot,
                 sender: Sender::new(1, 1, 1),
                 cname: "c".into(),
@@ -187,8 +190,8 @@ fn lone_leg(now: Instant, change: impl FnOnce(&mut LegMedia)) -> (Leg, UdpSocket
     );
     let far = UdpSocket::bind("127.0.0.1:0").expect("bound");
     far.set_read_timeout(Some(DEADLINE)).expect("set");
-    let sockets = Sockets {
-        rtp,
+    let sockets = Sockets::Own {
+        rtp: Arc::new(rtp),
         rtcp,
         slot: Slot::default(),
     };
@@ -198,6 +201,7 @@ fn lone_leg(now: Instant, change: impl FnOnce(&mut LegMedia)) -> (Leg, UdpSocket
         NewLeg {
             id: LegId(1),
             sockets,
+            whereabouts: Arc::new(Whereabouts::new(LegId(1), 0)),
             spot,
             sender: Sender::new(7, 1, 1),
             cname: "c".into(),

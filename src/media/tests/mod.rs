@@ -11,7 +11,7 @@ use super::{Interface, Plane, PlaneConfig, ThreadStats};
 use crate::{
     model::{
         Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
-        media::{Codec, Levels, MediaPlane, OpenLeg, Opening},
+        media::{Codec, Levels, MediaPlane, OpenLeg, Opening, PortKind},
         srtp::Security,
     },
     rtp::{
@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+mod browser;
 mod hot;
 mod quality;
 mod secure;
@@ -68,6 +69,7 @@ impl World {
             leg,
             correlation: Correlation(self.legs),
             peer,
+            port: PortKind::Own,
             room: name("any"),
         };
         (leg, self.plane.open(&opening).expect("a pair of ports"))

@@ -45,6 +45,7 @@ fn a_thread_without_time_refuses_new_legs_until_it_has_some() {
         correlation: Correlation(1000),
         peer: Ipv4Addr::LOCALHOST.into(),
         room: name("blue"),
+        port: PortKind::Own,
     };
     wait_for("a refusal", || world.plane.open(&opening()) == Err(Unopened::Overloaded));
     assert!(world.plane.threads()[0].shed > 0);

@@ -10,7 +10,7 @@ use super::{
     *,
 };
 
-const ANN: f64 = 440.0;
+pub(super) const ANN: f64 = 440.0;
 const BOB: f64 = 1000.0;
 
 /// At or over this a tone is there; they are sent at -12 dB.
@@ -20,13 +20,13 @@ const THERE_DB: f64 = -20.0;
 const GONE_DB: f64 = -55.0;
 
 /// A leg, configured, and the phone at its other end.
-struct Caller {
-    leg: LegId,
+pub(super) struct Caller {
+    pub(super) leg: LegId,
     phone: Softphone,
     media: LegMedia,
 }
 
-fn call(world: &mut World, codec: Codec, hz: f64) -> Caller {
+pub(super) fn call(world: &mut World, codec: Codec, hz: f64) -> Caller {
     let (leg, open) = world.open();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
     let media = media(socket.local_addr().expect("address"), codec);
@@ -50,7 +50,7 @@ fn call(world: &mut World, codec: Codec, hz: f64) -> Caller {
 
 impl Caller {
     /// The level of a tone over the last 200 ms.
-    fn level(&self, hz: f64) -> Option<f64> {
+    pub(super) fn level(&self, hz: f64) -> Option<f64> {
         let (rate, mark) = (self.phone.rate(), self.phone.mark());
         let from = mark.checked_sub(rate as usize / 5)?;
         Some(tone_level_db(&self.phone.heard_since(from)[..rate as usize / 5], rate, hz))

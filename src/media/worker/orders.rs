@@ -12,7 +12,7 @@ use rand::Rng;
 
 use super::{
     super::{
-        leg::Leg,
+        leg::{Leg, Sockets},
         order::{LegOrder, Order, RoomKey, Spot, Task},
         room::Room,
     },
@@ -35,7 +35,7 @@ pub(super) enum Where {
 impl Worker {
     /// Carries out all orders that have come; `true` if the last one was to stop.
     pub(in crate::media) fn carry_out(&mut self, now: Instant) -> bool {
-        while let Ok(order) = self.orders.try_recv() {
+        while let Ok(order) = self.mailbox.orders.try_recv() {
             match order {
                 Order::Open(leg) => self.arrive(now, leg),
                 Order::Arrive(id, leg) => {
@@ -56,6 +56,18 @@ impl Worker {
                         room.ending = true;
                         self.end_if_over(index);
                     }
+                }
+                Order::Share(interface, socket) => self.share(interface, socket),
+                Order::Admit(interface, whereabouts, media) => {
+                    if let Some(Some(port)) = self.ports.get_mut(interface) {
+                        port.admit(whereabouts, *media);
+                    }
+                }
+                Order::Dismiss(interface, leg) => {
+                    if let Some(Some(port)) = self.ports.get_mut(interface) {
+                        port.dismiss(leg);
+                    }
+                    self.rest_if_idle();
                 }
                 Order::Stop => {
                     (0..self.legs.end()).for_each(|index| self.close(now, index));
@@ -134,6 +146,7 @@ impl Worker {
                 }
                 self.close(now, index);
             }
+            LegOrder::News(_, news) => self.hear(index, news),
         }
     }
 
@@ -145,7 +158,17 @@ impl Worker {
             }
             LegOrder::Configure(_, Some(audio)) => self.discard(audio),
             LegOrder::Place(spot) if spot.worker != self.own => self.lines[spot.worker].send(Order::Arrive(id, None)),
-            LegOrder::Configure(_, None) | LegOrder::Place(_) | LegOrder::Mute(_) | LegOrder::Measure(_) | LegOrder::Close => {}
+            // It has moved on meanwhile.
+            LegOrder::News(whereabouts, news) if whereabouts.worker() != self.own => {
+                let line = &self.lines[whereabouts.worker()];
+                line.send(Order::Leg(id, LegOrder::News(whereabouts, news)));
+            }
+            LegOrder::News(..)
+            | LegOrder::Configure(_, None)
+            | LegOrder::Place(_)
+            | LegOrder::Mute(_)
+            | LegOrder::Measure(_)
+            | LegOrder::Close => {}
         }
     }
 
@@ -162,10 +185,10 @@ impl Worker {
         self.directory.insert(id, Where::Here(index));
         let Some(leg) = self.legs.at_mut(index) else { return };
         let token = 2 * index as u64;
-        let watched = self
-            .epoll
-            .add(&leg.sockets.rtp, token)
-            .and_then(|()| self.epoll.add(&leg.sockets.rtcp, token + 1));
+        let watched = match &leg.sockets {
+            Sockets::Own { rtp, rtcp, .. } => self.epoll.add(rtp, token).and_then(|()| self.epoll.add(rtcp, token + 1)),
+            Sockets::Shared(_) => Ok(()),
+        };
         if let Err(error) = watched {
             tracing::error!(leg = id.0, %error, "the leg's sockets can't be watched");
             self.close(now, index);
@@ -177,17 +200,20 @@ impl Worker {
     /// Takes a leg out, to be handed on.
     fn take(&mut self, index: usize) -> Option<Box<Leg>> {
         let leg = self.legs.remove(index)?;
-        // Fails only if it was never watched.
-        let _ = self.epoll.remove(&leg.sockets.rtp);
-        let _ = self.epoll.remove(&leg.sockets.rtcp);
-        if self.legs.is_empty() {
-            self.rest();
+        if let Sockets::Own { rtp, rtcp, .. } = &leg.sockets {
+            // Fails only if it was never watched.
+            let _ = self.epoll.remove(rtp);
+            let _ = self.epoll.remove(rtcp);
         }
+        self.rest_if_idle();
         Some(leg)
     }
 
-    /// Nothing is left to tick for, nor to give anything up for.
-    fn rest(&mut self) {
+    /// Without legs here or at a port here nothing is left to tick for, nor to give anything up for.
+    fn rest_if_idle(&mut self) {
+        if !self.legs.is_empty() || self.ports.iter().flatten().any(|port| !port.is_empty()) {
+            return;
+        }
         if self.ticker.arm(false).is_err() {
             tracing::error!("the tick can't be stopped");
         }
@@ -248,6 +274,7 @@ impl Worker {
         }
         let Some(leg) = self.take(index) else { return };
         self.directory.remove(&leg.id);
+        leg.whereabouts.set_worker(spot.worker);
         self.lines[spot.worker].send(Order::Arrive(leg.id, Some(leg)));
     }
 

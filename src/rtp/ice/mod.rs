@@ -115,12 +115,6 @@ impl Lite {
         self.nominated
     }
 
-    /// Where a handshake of ours may go: where media goes, else the source that checked last.
-    pub fn target(&self) -> Option<SocketAddr> {
-        let latest = self.sources.iter().flatten().max_by_key(|s| s.checked);
-        self.nominated.or_else(|| latest.map(|s| s.address))
-    }
-
     /// Judges a check, and writes the answer to it into `reply`.
     pub fn handle(
         &mut self,

@@ -73,7 +73,8 @@ fn a_valid_check_is_answered_with_its_source_and_signed() {
     assert_eq!(reply.mapped_address(), Some(addr(HERE)));
     assert!(reply.verify(ours().password.as_bytes(), sha1_hmac));
     assert_eq!(answer.change, Change::Source(None));
-    assert_eq!((agent.nominated(), agent.target()), (None, Some(addr(HERE))));
+    assert_eq!(agent.nominated(), None);
+    assert!(agent.sources().eq([addr(HERE)]));
     let (_, six) = VALID.to(&mut agent, Instant::now(), "[2001:db8::1]:9").expect("valid");
     assert_eq!(
         StunMessage::parse(&six).expect("parses").mapped_address(),
@@ -164,7 +165,7 @@ fn consent_lasts_30_s_beyond_the_last_check() {
     VALID.to(&mut agent, later, HERE).expect("valid");
     assert_eq!(agent.expire(start + Duration::from_secs(31)), None);
     assert_eq!(agent.expire(later + CONSENT), Some(addr(HERE)));
-    assert_eq!((agent.nominated(), agent.target()), (None, None));
+    assert_eq!((agent.nominated(), agent.sources().count()), (None, 0));
     assert_eq!(agent.expire(later + CONSENT), None);
     NOMINATING.to(&mut agent, later + CONSENT, HERE).expect("valid");
     assert_eq!(agent.nominated(), Some(addr(HERE)), "it may come back");

@@ -6,12 +6,12 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::model::media::{Opening, Unopened};
+use crate::model::media::{MediaFailure, Opening, PortKind, Unopened};
 use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
 use crate::sip::msg::{Host, Request};
-use crate::sip::sdp::{self, LocalMedia, Negotiation, Terms, Unacceptable};
+use crate::sip::sdp::{self, IceSeed, LocalDtls, LocalMedia, Negotiation, Terms, Unacceptable};
 
 use super::record::CallRecord;
 use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
@@ -100,15 +100,18 @@ impl SipFront {
             policy: self.settings.media.srtp,
             signalling_protected: flow.is_protected(),
         };
+        let mut port = PortKind::Own;
         // What can't be met must not cost a port.
         if let Some(offer) = &offer {
-            sdp::check(&offer.bytes, &self.settings.media.codecs, peer, terms, false).map_err(|why| self.unacceptable(why))?;
+            let (codecs, dtls) = (&self.settings.media.codecs, self.settings.media.fingerprint.is_some());
+            port = sdp::check(&offer.bytes, codecs, peer, terms, dtls).map_err(|why| self.unacceptable(why))?;
         }
         let opening = Opening {
             leg,
             correlation,
             peer,
             room: room.clone(),
+            port,
         };
         let open = plane.open(&opening).map_err(|why| {
             match why {
@@ -124,8 +127,13 @@ impl SipFront {
             session: self.rng.random_range(1..=i64::MAX as u64),
             codecs: self.settings.media.codecs.clone(),
             comfort_noise: self.settings.media.comfort_noise,
-            dtls: None,
-            ice: None,
+            dtls: self
+                .settings
+                .media
+                .fingerprint
+                .clone()
+                .map(|fingerprint| LocalDtls { fingerprint, offer: false }),
+            ice: (port == PortKind::Shared).then(|| IceSeed(self.rng.random())),
             terms,
         };
         let mut negotiation = Negotiation::new(local, StdRng::from_rng(&mut self.rng));
@@ -252,19 +260,33 @@ impl SipFront {
         }
     }
 
-    /// Ends a call whose media can't be agreed. The room, which has let it in, hears of it from here alone.
+    /// The media of a call can't begin or go on.
+    pub(super) fn media_failed(&mut self, now: Now, leg: LegId, why: MediaFailure) {
+        let Some(id) = self.legs.get(&leg).copied() else { return };
+        let (cause, text) = match why {
+            MediaFailure::Fingerprint => (488, "the certificate does not fit the fingerprint"),
+            MediaFailure::Handshake => (408, "no DTLS handshake"),
+            MediaFailure::Closed => (200, "the media was closed"),
+        };
+        let text = text.to_owned();
+        self.break_off(now, id, Reason { cause, text });
+    }
+
+    /// Ends a call whose media can't be agreed.
     fn give_up(&mut self, now: Now, id: CallId, why: Unacceptable) {
-        let Some(call) = self.calls.get(&id) else { return };
         self.counters.not_acceptable += 1;
+        let (cause, text) = (why.status(), why.to_string());
+        self.break_off(now, id, Reason { cause, text });
+    }
+
+    /// Ends a call for a reason of its own. The room, which has let it in, hears of it from here alone.
+    fn break_off(&mut self, now: Now, id: CallId, reason: Reason) {
+        let Some(call) = self.calls.get(&id) else { return };
         self.to_rooms
             .push_back((call.room.clone(), ToRoom::Gone(call.leg, LegCause::Failed)));
         if let Some(record) = self.records.get_mut(&call.leg) {
-            record.ended(now, why.to_string());
+            record.ended(now, reason.text.clone());
         }
-        let reason = Reason {
-            cause: why.status(),
-            text: why.to_string(),
-        };
         let _ = self.endpoint.hang_up(now.at, id, Some(reason));
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::model::dtls::Fingerprint;
 use crate::model::media::Codec;
 use crate::model::srtp::Policy;
 use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
@@ -56,6 +57,8 @@ pub struct MediaSettings {
     pub comfort_noise: bool,
     /// Whether it has to be protected (rule R72).
     pub srtp: Policy,
+    /// Of the certificate that DTLS-SRTP shows; without it there is none.
+    pub fingerprint: Option<Fingerprint>,
 }
 
 /// Whether a room can be dialled.
@@ -176,6 +179,7 @@ impl SipFront {
             MediaReport::Speaking(leg, speaking) => self.tell_room_of(leg, ToRoom::Speaking(leg, speaking)),
             MediaReport::Quiet(leg, seconds) => self.tell_room_of(leg, ToRoom::Quiet(leg, seconds)),
             MediaReport::Resumed(leg) => self.tell_room_of(leg, ToRoom::Quiet(leg, 0)),
+            MediaReport::Failed(leg, why) => self.media_failed(now, leg, why),
             MediaReport::RoomFailed(room) => self.to_rooms.push_back((room, ToRoom::MediaFailed)),
             MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
             // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
