@@ -3,9 +3,9 @@
 use std::fmt;
 
 use crate::{
-    Codec, CodecFailed, Rate,
+    Codec, CodecFailed, OpusClass, Rate,
     codec::{
-        Law,
+        Law, g722,
         opus::{Decoder, Encoder, MAX_DURATION, MAX_ENCODED},
     },
 };
@@ -18,11 +18,12 @@ pub struct Coder {
 
 enum Kind {
     Law(Law),
+    G722(Box<(g722::Encoder, g722::Decoder)>),
     Opus { encoder: Encoder, decoder: Decoder },
 }
 
 impl Coder {
-    /// Sets a codec up. G.711 works at 8000 Hz, whatever rate is wished for; see [`Self::rate`].
+    /// Sets a codec up. G.711 works at 8000 Hz and G.722 at 16000, whatever rate is wished for; see [`Self::rate`].
     pub fn new(codec: Codec, rate: Rate) -> Result<Self, CodecFailed> {
         Ok(match codec {
             Codec::Pcmu => Self {
@@ -33,8 +34,12 @@ impl Coder {
                 rate: Rate::Narrow,
                 kind: Kind::Law(Law::A),
             },
+            Codec::G722 => Self {
+                rate: Rate::Wide,
+                kind: Kind::G722(Box::new((g722::Encoder::new(), g722::Decoder::new()))),
+            },
             Codec::Opus => {
-                let (encoder, decoder) = (Encoder::new(rate)?, Decoder::new(rate)?);
+                let (encoder, decoder) = (Encoder::new(rate, OpusClass::Full)?, Decoder::new(rate)?);
                 Self {
                     rate,
                     kind: Kind::Opus { encoder, decoder },
@@ -56,6 +61,11 @@ impl Coder {
                 law.encode(pcm, &mut out);
                 out
             }
+            Kind::G722(both) => {
+                let mut out = vec![0; pcm.len() / 2];
+                both.0.encode(pcm, &mut out);
+                out
+            }
             Kind::Opus { encoder, .. } if pcm.len() == self.rate.frame() => {
                 let mut out = [0; MAX_ENCODED];
                 let length = encoder.encode(pcm, &mut out);
@@ -71,6 +81,11 @@ impl Coder {
             Kind::Law(law) => {
                 let mut out = vec![0; payload.len()];
                 law.decode(payload, &mut out);
+                out
+            }
+            Kind::G722(both) => {
+                let mut out = vec![0; 2 * payload.len()];
+                both.1.decode(payload, &mut out);
                 out
             }
             Kind::Opus { decoder, .. } => {
@@ -98,6 +113,7 @@ mod tests {
         for (codec, rate) in [
             (Codec::Pcmu, Rate::Narrow),
             (Codec::Pcma, Rate::Narrow),
+            (Codec::G722, Rate::Wide),
             (Codec::Opus, Rate::Narrow),
             (Codec::Opus, Rate::Full),
         ] {

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use crate::{
-    Codec, JitterStats, LegSettings, Output, Packet, Talker, Unbuildable,
+    JitterStats, LegSettings, Output, Packet, Talker, Unbuildable,
     ear::{Ear, Prober},
     level::{Gate, Level},
     limiter::Limiter,
     mouth::{Mouth, Shared, Silence},
     output::{Outlet, Source},
     resample::Tail,
-    settings::Frame,
+    settings::{Frame, Stream},
 };
 
 /// Jitter buffer, decoder, encoder and output state of one leg (rule R60). Built and dropped outside the tick.
@@ -35,6 +35,8 @@ pub struct LegAudio {
     /// The end of what it said in the last tick, if that is in the mix.
     pub(crate) tail: Tail,
     pub(crate) mouth: Mouth,
+    /// Ticks for which the leg's own encoder goes on though it no longer speaks.
+    pub(crate) lingers: u8,
     pub(crate) limiter: Limiter,
 }
 
@@ -53,7 +55,8 @@ impl LegAudio {
             outlet: Outlet::new(settings)?,
             ear: Ear::new(settings.codec)?,
             tail: Tail::new(),
-            mouth: Mouth::new(settings.codec)?,
+            mouth: Mouth::new(settings.stream())?,
+            lingers: 0,
             limiter: Limiter::new(),
         }))
     }
@@ -94,6 +97,7 @@ impl LegAudio {
         self.ear.leave();
         self.tail.clear();
         self.limiter = Limiter::new();
+        self.lingers = 0;
         self.apply = false;
         self.speaking = false;
         self.last.take().unwrap_or(0).into()
@@ -109,17 +113,17 @@ impl LegAudio {
     /// Decides what is sent in this tick.
     pub(crate) fn send(&mut self, source: Source, frames: &Frames<'_>) {
         if self.sending {
-            let (source, frame) = frames.find(self.settings.codec, source, &self.mouth);
+            let (source, frame) = frames.find(self.settings.stream(), source, &self.mouth);
             self.outlet.send(source, frame);
         } else {
             self.outlet.pause(1);
         }
     }
 
-    /// What is sent in this tick.
-    pub(crate) fn output<'a>(&'a self, frames: &Frames<'a>, talkers: &'a [Talker]) -> Option<Output<'a>> {
+    /// Shows what is sent in this tick, with those voices in it.
+    pub(crate) fn outputs<'a>(&'a self, frames: &Frames<'a>, talkers: &'a [Talker], send: impl FnMut(Output<'a>)) {
         self.outlet
-            .due(talkers, |source| frames.find(self.settings.codec, source, &self.mouth).1)
+            .outputs(talkers, |source| frames.find(self.settings.stream(), source, &self.mouth).1, send);
     }
 }
 
@@ -138,15 +142,15 @@ pub(crate) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     /// The bytes from that source; silence, if the encoder refused to make them.
-    fn find(&self, codec: Codec, source: Source, own: &'a Mouth) -> (Source, &'a [u8]) {
+    fn find(&self, stream: Stream, source: Source, own: &'a Mouth) -> (Source, &'a [u8]) {
         let made = match source {
             Source::Silence => None,
-            Source::Shared => self.shared.of(codec).frame(self.tick),
+            Source::Shared => self.shared.of(stream).frame(self.tick),
             Source::Own => own.frame(self.tick),
         };
         match made {
             Some(frame) => (source, frame),
-            None => (Source::Silence, self.silence.frame(codec)),
+            None => (Source::Silence, self.silence.frame(stream)),
         }
     }
 }

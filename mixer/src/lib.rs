@@ -34,4 +34,4 @@ pub use jitter::JitterStats;
 pub use leg::LegAudio;
 pub use mixer::{Mixer, Packet};
 pub use output::{Output, OutputKind, Talker};
-pub use settings::{Leg, LegSettings, Rate, TICK_MS, Unbuildable};
+pub use settings::{Leg, LegSettings, OpusClass, Rate, TICK_MS, Unbuildable};

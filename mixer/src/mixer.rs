@@ -189,9 +189,7 @@ impl Mixer {
                 Some((n, _)) => &self.talkers[n + 1..n + heard],
                 None => &self.talkers[..heard],
             };
-            if let Some(output) = audio.output(&frames, talkers) {
-                send(*leg, output);
-            }
+            audio.outputs(&frames, talkers, |output| send(*leg, output));
         }
     }
 
@@ -301,9 +299,9 @@ impl Mixer {
         let mut listeners = None;
         let mut frame = Frame::new(Rate::Narrow);
         for (at, (leg, audio)) in self.legs.iter_mut().enumerate() {
-            let codec = audio.settings().codec;
+            let settings = audio.settings();
             if audio.sending {
-                listeners = listeners.max(Some(codec.rate()));
+                listeners = listeners.max(Some(settings.hears()));
             }
             let standing = self.floor.standing(at);
             let voice = if standing == Standing::Out {
@@ -327,8 +325,9 @@ impl Mixer {
                 self.voices.push(Voice { at, frame });
             } else if let Some(last) = audio.last.take() {
                 audio.tail.clear();
+                audio.lingers = audio.mouth.lingers();
                 self.ended += i32::from(last);
-                self.shared.of_mut(codec).welcome();
+                self.shared.of_mut(settings.stream()).welcome();
             }
             if audio.speaking != self.floor.is_speaking(at) {
                 audio.speaking = !audio.speaking;
@@ -363,6 +362,7 @@ impl Mixer {
                 let recent = if audio.enters { &self.recent[..] } else { &[] };
                 if audio.enters {
                     audio.limiter = self.limiter;
+                    audio.mouth.take_over(self.shared.of(audio.settings().stream()), self.tick);
                 }
                 let heard = self.mix.without(n, &mut audio.limiter);
                 audio.mouth.encode(self.tick, &self.filters, recent, &heard);
@@ -374,8 +374,13 @@ impl Mixer {
     fn speak_to_all(&mut self) {
         let heard = self.mix.all(&mut self.limiter);
         if self.mix.voices() > 0 {
-            for (_, audio) in self.legs.iter().filter(|(_, audio)| audio.sending && audio.last.is_none()) {
-                let shared = self.shared.of_mut(audio.settings().codec);
+            for (_, audio) in self.legs.iter_mut().filter(|(_, audio)| audio.sending && audio.last.is_none()) {
+                if audio.lingers > 0 && audio.mouth.spoke_before(self.tick) {
+                    audio.lingers -= 1;
+                    audio.mouth.encode(self.tick, &self.filters, &[], &heard);
+                    continue;
+                }
+                let shared = self.shared.of_mut(audio.settings().stream());
                 if !shared.is_made(self.tick) {
                     shared.encode(self.tick, &self.filters, &self.recent, &heard);
                 }
@@ -396,6 +401,7 @@ impl Mixer {
             let source = match (audio.last, self.mix.voices()) {
                 (_, 0) | (Some(_), 1) => Source::Silence,
                 (Some(_), _) => Source::Own,
+                (None, _) if audio.mouth.is_made(self.tick) => Source::Own,
                 (None, _) => Source::Shared,
             };
             audio.send(source, &frames);

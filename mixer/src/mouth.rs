@@ -1,14 +1,14 @@
 //! Encoders of what legs hear: one per leg for what only it hears, one per codec for what all hear alike (rule R63).
 
 use crate::{
-    Codec, CodecFailed, Rate,
+    CodecFailed, OpusClass, Rate,
     codec::{
-        Law,
+        BYTES_PER_TICK, Law, g722,
         opus::{self, MAX_ENCODED},
     },
     mix::Heard,
     resample::{Filters, Tail},
-    settings::{Frame, MAX_FRAME, NARROW_FRAME},
+    settings::{Frame, MAX_FRAME, Stream},
 };
 
 /// When a change of the mixing rate begins to be heard, in ms after the tick's beginning, when the new rate's filters have filled, and how
@@ -16,8 +16,12 @@ use crate::{
 const FADE_FROM_MS: usize = 4;
 const FADE_MS: usize = 10;
 
+/// Ticks after which two G.722 encoders of the same sound have nearly the same state: what they knew before leaks away within 30 ms.
+const LINGER: u8 = 10;
+
 /// An encoder with what it made last.
 pub(crate) struct Mouth {
+    rate: Rate,
     voice: Voice,
     inlet: Inlet,
     /// The tick of the last frame.
@@ -30,6 +34,7 @@ pub(crate) struct Mouth {
 
 enum Voice {
     Law(Law),
+    G722(g722::Encoder),
     Opus {
         encoder: opus::Encoder,
         /// Frames don't lean on those before, as set last.
@@ -38,6 +43,7 @@ enum Voice {
 }
 
 /// Brings what is heard from the mixing rate to the encoder's, which stays.
+#[derive(Clone)]
 struct Inlet {
     /// The mixing rate so far, which is that of the tail.
     rate: Rate,
@@ -45,16 +51,17 @@ struct Inlet {
 }
 
 impl Mouth {
-    pub(crate) fn new(codec: Codec) -> Result<Self, CodecFailed> {
-        let voice = match codec {
-            Codec::Pcmu => Voice::Law(Law::Mu),
-            Codec::Pcma => Voice::Law(Law::A),
-            Codec::Opus => Voice::Opus {
-                encoder: opus::Encoder::new(codec.rate())?,
+    pub(crate) fn new(stream: Stream) -> Result<Self, CodecFailed> {
+        let voice = match stream {
+            Stream::Law(law) => Voice::Law(law),
+            Stream::G722 => Voice::G722(g722::Encoder::new()),
+            Stream::Opus(class) => Voice::Opus {
+                encoder: opus::Encoder::new(stream.rate(), class)?,
                 alone: false,
             },
         };
         Ok(Self {
+            rate: stream.rate(),
             voice,
             inlet: Inlet::new(),
             last: None,
@@ -71,13 +78,13 @@ impl Mouth {
         self.last = Some(tick);
         let newcomer = std::mem::take(&mut self.newcomer) || pause;
         let mut pcm = [0; MAX_FRAME];
-        let pcm = &mut pcm[..self.voice.rate().frame()];
+        let pcm = &mut pcm[..self.rate.frame()];
         if pause {
             self.inlet.tail.clear();
             self.voice.restart();
             for frame in recent {
                 self.inlet.bring(filters, frame, pcm);
-                self.voice.encode(pcm, &mut self.frame);
+                self.voice.pass(pcm, &mut self.frame);
             }
         }
         self.voice.stand_alone(newcomer);
@@ -85,11 +92,34 @@ impl Mouth {
         self.length = self.voice.encode(pcm, &mut self.frame);
     }
 
+    /// Goes on where another one was in the last tick, if it spoke and its state can be copied: the listener notices nothing (rule R64).
+    pub(crate) fn take_over(&mut self, other: &Self, tick: u64) {
+        let own_speaks = self.spoke_before(tick);
+        if let (Voice::G722(own), Voice::G722(theirs)) = (&mut self.voice, &other.voice)
+            && other.spoke_before(tick)
+            && !own_speaks
+        {
+            own.clone_from(theirs);
+            self.inlet.clone_from(&other.inlet);
+            self.last = other.last;
+        }
+    }
+
+    /// Ticks for which one should go on for a listener who is to hear another one of the same stream next: until both know the same of the
+    /// sound, so that the change isn't heard (rule R64).
+    pub(crate) fn lingers(&self) -> u8 {
+        match self.voice {
+            Voice::G722(_) => LINGER,
+            // G.711 knows nothing, and an Opus frame can be told to lean on none before.
+            Voice::Law(_) | Voice::Opus { .. } => 0,
+        }
+    }
+
     /// Never again will the mix have a higher rate than that: nothing above it is encoded. To be called before a pause ends, since decoders
     /// hear a change.
     pub(crate) fn set_band(&mut self, band: Rate) {
         match &mut self.voice {
-            Voice::Law(_) => {}
+            Voice::Law(_) | Voice::G722(_) => {}
             Voice::Opus { encoder, .. } => encoder.set_band(band),
         }
     }
@@ -119,17 +149,11 @@ impl Mouth {
 }
 
 impl Voice {
-    fn rate(&self) -> Rate {
-        match self {
-            Self::Law(_) => Codec::Pcmu.rate(),
-            Self::Opus { .. } => Codec::Opus.rate(),
-        }
-    }
-
     /// Forgets what was encoded before.
     fn restart(&mut self) {
         match self {
             Self::Law(_) => {}
+            Self::G722(encoder) => *encoder = g722::Encoder::at_rest(),
             Self::Opus { encoder, .. } => encoder.restart(),
         }
     }
@@ -144,12 +168,27 @@ impl Voice {
         }
     }
 
+    /// Goes on from a frame that was heard from elsewhere.
+    fn pass(&mut self, pcm: &[i16], out: &mut [u8; MAX_ENCODED]) {
+        match self {
+            Self::Law(_) => {}
+            Self::G722(encoder) => encoder.pass(pcm),
+            Self::Opus { encoder, .. } => {
+                encoder.encode(pcm, out);
+            }
+        }
+    }
+
     /// Encodes a frame, gives its length; 0 if the codec refuses.
     fn encode(&mut self, pcm: &[i16], out: &mut [u8; MAX_ENCODED]) -> usize {
         match self {
             Self::Law(law) => {
-                law.encode(pcm, &mut out[..NARROW_FRAME]);
-                NARROW_FRAME
+                law.encode(pcm, &mut out[..BYTES_PER_TICK]);
+                BYTES_PER_TICK
+            }
+            Self::G722(encoder) => {
+                encoder.encode(pcm, &mut out[..BYTES_PER_TICK]);
+                BYTES_PER_TICK
             }
             Self::Opus { encoder, .. } => encoder.encode(pcm, out),
         }
@@ -190,68 +229,63 @@ impl Inlet {
     }
 }
 
-/// One encoder for each codec, for all legs that hear the same.
-pub(crate) struct Shared {
-    mu: Mouth,
-    a: Mouth,
-    opus: Mouth,
-}
+/// One encoder for each kind of stream, for all legs that hear the same.
+pub(crate) struct Shared([Mouth; Stream::COUNT]);
 
 impl Shared {
     /// For mixes of no higher rate than that.
     pub(crate) fn new(band: Rate) -> Result<Self, CodecFailed> {
-        let mut shared = Self {
-            mu: Mouth::new(Codec::Pcmu)?,
-            a: Mouth::new(Codec::Pcma)?,
-            opus: Mouth::new(Codec::Opus)?,
+        let mouth = |stream| {
+            let mut mouth = Mouth::new(stream)?;
+            mouth.set_band(band);
+            Ok::<_, CodecFailed>(mouth)
         };
-        shared.opus.set_band(band);
-        Ok(shared)
+        let [narrow, wide, full, constant] = OpusClass::ALL.map(Stream::Opus).map(mouth);
+        // In the order of their places.
+        Ok(Self([
+            mouth(Stream::Law(Law::Mu))?,
+            mouth(Stream::Law(Law::A))?,
+            mouth(Stream::G722)?,
+            narrow?,
+            wide?,
+            full?,
+            constant?,
+        ]))
     }
 
-    pub(crate) fn of(&self, codec: Codec) -> &Mouth {
-        match codec {
-            Codec::Pcmu => &self.mu,
-            Codec::Pcma => &self.a,
-            Codec::Opus => &self.opus,
-        }
+    pub(crate) fn of(&self, stream: Stream) -> &Mouth {
+        &self.0[stream.index()]
     }
 
-    pub(crate) fn of_mut(&mut self, codec: Codec) -> &mut Mouth {
-        match codec {
-            Codec::Pcmu => &mut self.mu,
-            Codec::Pcma => &mut self.a,
-            Codec::Opus => &mut self.opus,
-        }
+    pub(crate) fn of_mut(&mut self, stream: Stream) -> &mut Mouth {
+        &mut self.0[stream.index()]
     }
 }
 
 /// Frames of silence, ready to be sent (rule R62).
 pub(crate) struct Silence {
-    mu: [u8; NARROW_FRAME],
-    a: [u8; NARROW_FRAME],
-    opus: [u8; MAX_ENCODED],
-    opus_length: usize,
+    bytes: [[u8; BYTES_PER_TICK]; 3],
+    opus: [([u8; MAX_ENCODED], usize); OpusClass::ALL.len()],
 }
 
 impl Silence {
     /// As encoders of that band make it.
     pub(crate) fn new(band: Rate) -> Result<Self, CodecFailed> {
-        let mut opus = [0; MAX_ENCODED];
-        let opus_length = opus::silence(band, &mut opus)?;
-        Ok(Self {
-            mu: [Law::Mu.silence(); NARROW_FRAME],
-            a: [Law::A.silence(); NARROW_FRAME],
-            opus,
-            opus_length,
-        })
+        let mut opus = [([0; MAX_ENCODED], 0); OpusClass::ALL.len()];
+        for ((bytes, length), class) in opus.iter_mut().zip(OpusClass::ALL) {
+            *length = opus::silence(band, class, bytes)?;
+        }
+        let bytes = [Law::Mu.silence(), Law::A.silence(), g722::SILENCE].map(|byte| [byte; BYTES_PER_TICK]);
+        Ok(Self { bytes, opus })
     }
 
-    pub(crate) fn frame(&self, codec: Codec) -> &[u8] {
-        match codec {
-            Codec::Pcmu => &self.mu,
-            Codec::Pcma => &self.a,
-            Codec::Opus => &self.opus[..self.opus_length],
+    pub(crate) fn frame(&self, stream: Stream) -> &[u8] {
+        match stream {
+            Stream::Law(_) | Stream::G722 => &self.bytes[stream.index()],
+            Stream::Opus(class) => {
+                let (bytes, length) = &self.opus[class as usize];
+                &bytes[..*length]
+            }
         }
     }
 }

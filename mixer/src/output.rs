@@ -61,8 +61,7 @@ pub(crate) struct Outlet {
     codec: Codec,
     /// What silence may become.
     gap: Gap,
-    /// Packets of several frames are collected here.
-    pack: Option<Box<Pack>>,
+    cut: Cut,
     /// RTP time of the next tick.
     clock: u32,
     /// Ticks of silence so far.
@@ -70,6 +69,16 @@ pub(crate) struct Outlet {
     /// Nothing was sent, or not everything.
     broken: bool,
     due: Option<Due>,
+}
+
+/// How a tick's frame becomes packets.
+enum Cut {
+    /// Each is one.
+    Frame,
+    /// Each is two, of 10 ms.
+    Halves,
+    /// Longer ones are collected here.
+    Pack(Pack),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,23 +102,28 @@ struct Due {
 #[derive(Debug, Clone, Copy)]
 enum What {
     Frame(Source),
+    Halves(Source),
     Pack,
     Noise,
 }
 
 impl Outlet {
     pub(crate) fn new(settings: LegSettings) -> Result<Self, Unbuildable> {
-        let frames = settings.frames()?;
+        settings.check()?;
         let gap = match settings.codec {
             Codec::Opus if settings.dtx => Gap::Empty,
             Codec::Pcmu | Codec::Pcma if settings.comfort_noise => Gap::Noise,
-            Codec::Opus | Codec::Pcmu | Codec::Pcma => Gap::Never,
+            Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 => Gap::Never,
         };
-        let pack = (frames > 1).then(|| Box::new(Pack::new(settings.codec, frames)));
+        let cut = match settings.ptime_ms {
+            10 => Cut::Halves,
+            20 => Cut::Frame,
+            longer => Cut::Pack(Pack::new(settings.codec, longer)),
+        };
         Ok(Self {
             codec: settings.codec,
             gap,
-            pack,
+            cut,
             clock: 0,
             silent: 0,
             broken: true,
@@ -124,7 +138,7 @@ impl Outlet {
 
     /// Lets ticks pass without sending.
     pub(crate) fn pause(&mut self, ticks: u32) {
-        if let Some(pack) = &mut self.pack {
+        if let Cut::Pack(pack) = &mut self.cut {
             pack.clear();
         }
         self.due = None;
@@ -143,24 +157,20 @@ impl Outlet {
             0
         };
         let marker = self.broken;
-        let packed = |timestamp| Due {
-            what: What::Pack,
-            timestamp,
-            marker,
-        };
+        let due = |what, timestamp| Due { what, timestamp, marker };
         if self.gap == Gap::Never || self.silent <= SILENT_RUN {
-            self.due = match &mut self.pack {
-                None => Some(Due {
-                    what: What::Frame(source),
-                    timestamp: now,
-                    marker,
-                }),
-                Some(pack) => pack.add(frame, now).map(packed),
+            self.due = match &mut self.cut {
+                Cut::Frame => Some(due(What::Frame(source), now)),
+                Cut::Halves => Some(due(What::Halves(source), now)),
+                Cut::Pack(pack) => pack.add(frame, now).map(|begin| due(What::Pack, begin)),
             };
             self.broken &= self.due.is_none();
         } else {
-            let rest = self.pack.as_mut().and_then(|pack| pack.flush());
-            self.due = rest.map(packed).or_else(|| self.in_gap(now));
+            let rest = match &mut self.cut {
+                Cut::Frame | Cut::Halves => None,
+                Cut::Pack(pack) => pack.flush(),
+            };
+            self.due = rest.map(|begin| due(What::Pack, begin)).or_else(|| self.in_gap(now));
             self.broken = true;
         }
     }
@@ -179,21 +189,31 @@ impl Outlet {
         })
     }
 
-    /// What is sent in this tick, with those voices in it; `frame` finds the bytes.
-    pub(crate) fn due<'a>(&'a self, talkers: &'a [Talker], frame: impl FnOnce(Source) -> &'a [u8]) -> Option<Output<'a>> {
-        let Due { what, timestamp, marker } = self.due?;
-        let (kind, payload) = match what {
-            What::Frame(source) => (OutputKind::Audio, frame(source)),
-            What::Pack => (OutputKind::Audio, self.pack.as_ref().map_or(&[][..], |pack| pack.done())),
-            What::Noise => (OutputKind::ComfortNoise, &NO_NOISE[..]),
-        };
-        Some(Output {
-            kind,
+    /// Shows what is sent in this tick, with those voices in it; `frame` finds the bytes.
+    pub(crate) fn outputs<'a>(&'a self, talkers: &'a [Talker], frame: impl FnOnce(Source) -> &'a [u8], mut send: impl FnMut(Output<'a>)) {
+        let Some(Due { what, timestamp, marker }) = self.due else { return };
+        let audio = |payload, timestamp, marker| Output {
+            kind: OutputKind::Audio,
             payload,
             timestamp,
             marker,
             talkers,
-        })
+        };
+        match (what, &self.cut) {
+            (What::Frame(source), _) => send(audio(frame(source), timestamp, marker)),
+            (What::Halves(source), _) => {
+                let frame = frame(source);
+                let (first, second) = frame.split_at(frame.len() / 2);
+                send(audio(first, timestamp, marker));
+                send(audio(second, timestamp.wrapping_add(self.codec.clock_step() / 2), false));
+            }
+            (What::Pack, Cut::Pack(pack)) => send(audio(pack.done(), timestamp, marker)),
+            (What::Pack, Cut::Frame | Cut::Halves) => {}
+            (What::Noise, _) => send(Output {
+                kind: OutputKind::ComfortNoise,
+                ..audio(&NO_NOISE, timestamp, marker)
+            }),
+        }
     }
 }
 
@@ -209,8 +229,9 @@ mod tests {
     fn run(outlet: &mut Outlet, sources: impl IntoIterator<Item = Source>) -> Vec<(usize, OutputKind, u32, bool)> {
         let mut sent = Vec::new();
         for (tick, source) in sources.into_iter().enumerate() {
-            outlet.send(source, &[0xf8, 1, 2]);
-            sent.extend(outlet.due(&[], |_| &[1]).map(|o| (tick, o.kind, o.timestamp, o.marker)));
+            let frame: &[u8] = if outlet.codec == Codec::Opus { &[0xf8, 1, 2] } else { &[1; 160] };
+            outlet.send(source, frame);
+            outlet.outputs(&[], |_| frame, |o| sent.push((tick, o.kind, o.timestamp, o.marker)));
         }
         sent
     }
@@ -268,7 +289,7 @@ mod tests {
 
     #[test]
     fn longer_packets_collect_frames() {
-        for (codec, step) in [(Codec::Pcmu, 160), (Codec::Opus, 960)] {
+        for (codec, step) in [(Codec::Pcmu, 160), (Codec::G722, 160), (Codec::Opus, 960)] {
             for (ptime_ms, frames) in [(40, 2), (60, 3)] {
                 let mut leg = outlet(LegSettings {
                     ptime_ms,
@@ -286,6 +307,30 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_may_be_two_packets() {
+        for codec in [Codec::Pcma, Codec::G722] {
+            let mut leg = outlet(LegSettings {
+                ptime_ms: 10,
+                ..LegSettings::plain(codec)
+            });
+            let frame: Vec<u8> = (0..160).collect();
+            let mut sent = Vec::new();
+            for _ in 0..2 {
+                leg.send(Source::Shared, &frame);
+                leg.outputs(
+                    &[],
+                    |_| &frame,
+                    |o| sent.push((o.timestamp, o.marker, o.payload[0], o.payload.len())),
+                );
+            }
+            assert_eq!(
+                sent,
+                [(0, true, 0, 80), (80, false, 80, 80), (160, false, 0, 80), (240, false, 80, 80)]
+            );
+        }
+    }
+
+    #[test]
     fn a_pause_keeps_the_time_and_sets_the_marker() {
         let mut leg = outlet(LegSettings {
             ptime_ms: 40,
@@ -294,7 +339,7 @@ mod tests {
         run(&mut leg, [Source::Shared; 3]);
         leg.pause(1);
         leg.pause(6);
-        assert!(leg.due(&[], |_| &[]).is_none());
+        leg.outputs(&[], |_| &[], |output| panic!("{output:?}"));
         assert_eq!(run(&mut leg, [Source::Shared; 2]), [(1, OutputKind::Audio, 1600, true)]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use crate::{Codec, CodecFailed};
+use crate::{Codec, CodecFailed, codec::Law};
 
 /// Milliseconds of audio that one tick mixes.
 pub const TICK_MS: u32 = 20;
@@ -48,9 +48,6 @@ impl Rate {
     }
 }
 
-/// Samples a tick at 8000 Hz.
-pub(crate) const NARROW_FRAME: usize = Rate::Narrow.frame();
-
 /// Samples a tick at the highest rate.
 pub(crate) const MAX_FRAME: usize = Rate::Full.frame();
 
@@ -93,8 +90,10 @@ impl Frame {
 pub struct LegSettings {
     /// What the leg sends and receives.
     pub codec: Codec,
-    /// Milliseconds of audio in a packet that the mixer makes: 20, 40 or 60.
+    /// Milliseconds of audio in a packet that the mixer makes: 20, 40 or 60, and 10, 30 or 50 too with other codecs than Opus.
     pub ptime_ms: u8,
+    /// The kind of Opus stream that the mixer makes; means nothing with other codecs.
+    pub opus: OpusClass,
     /// The peer accepts gaps in silence: Opus with `usedtx=1` (RFC 7587 section 6.1).
     pub dtx: bool,
     /// The peer accepts comfort noise (RFC 3389) in place of silence; not used with Opus.
@@ -107,18 +106,103 @@ impl LegSettings {
         Self {
             codec,
             ptime_ms: 20,
+            opus: OpusClass::Full,
             dtx: false,
             comfort_noise: false,
         }
     }
 
-    /// 20 ms frames in a packet.
-    pub(crate) fn frames(self) -> Result<usize, Unbuildable> {
-        match self.ptime_ms {
-            20 => Ok(1),
-            40 => Ok(2),
-            60 => Ok(3),
-            other => Err(Unbuildable::Ptime(other)),
+    /// What the leg may share an encoder by.
+    pub(crate) const fn stream(self) -> Stream {
+        match self.codec {
+            Codec::Pcmu => Stream::Law(Law::Mu),
+            Codec::Pcma => Stream::Law(Law::A),
+            Codec::G722 => Stream::G722,
+            Codec::Opus => Stream::Opus(self.opus),
+        }
+    }
+
+    /// The sampling rate of what the leg can hear.
+    pub(crate) const fn hears(self) -> Rate {
+        match self.codec {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => self.codec.rate(),
+            Codec::Opus => self.opus.rate(),
+        }
+    }
+
+    /// Whether packets of that length can be made.
+    pub(crate) fn check(self) -> Result<(), Unbuildable> {
+        match (self.ptime_ms, self.codec) {
+            (20 | 40 | 60, _) | (10 | 30 | 50, Codec::Pcmu | Codec::Pcma | Codec::G722) => Ok(()),
+            (other, _) => Err(Unbuildable::Ptime(other)),
+        }
+    }
+}
+
+/// What legs that share an encoder have in common (rule R63).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Law(Law),
+    G722,
+    Opus(OpusClass),
+}
+
+impl Stream {
+    pub(crate) const COUNT: usize = 3 + OpusClass::ALL.len();
+
+    /// Its place among all.
+    pub(crate) const fn index(self) -> usize {
+        match self {
+            Self::Law(Law::Mu) => 0,
+            Self::Law(Law::A) => 1,
+            Self::G722 => 2,
+            Self::Opus(class) => 3 + class as usize,
+        }
+    }
+
+    /// The sampling rate that its encoder takes.
+    pub(crate) const fn rate(self) -> Rate {
+        match self {
+            Self::Law(_) => Codec::Pcmu.rate(),
+            Self::G722 => Codec::G722.rate(),
+            Self::Opus(_) => Codec::Opus.rate(),
+        }
+    }
+}
+
+/// Kinds of Opus stream: what peers ask for, in few enough steps that many legs share an encoder (rule R63).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OpusClass {
+    /// Sound of 8000 Hz at 12 kbit/s.
+    Narrow,
+    /// Sound of 16000 Hz at 20 kbit/s.
+    Wide,
+    /// Sound of 48000 Hz at 32 kbit/s.
+    Full,
+    /// The same in packets of one length, which tell an eavesdropper nothing (RFC 6562 section 3).
+    Constant,
+}
+
+impl OpusClass {
+    pub(crate) const ALL: [Self; 4] = [Self::Narrow, Self::Wide, Self::Full, Self::Constant];
+
+    /// The best that such a peer (RFC 7587 section 6.1) wants: that plays sound of so many Hz, and so many bit/s; `constant` counts where both
+    /// have no limit. Below 12 kbit/s nothing is worth hearing.
+    pub const fn fitting(playback_hz: u32, bits_a_second: u32, constant: bool) -> Self {
+        match (playback_hz, bits_a_second) {
+            (..16_000, _) | (_, ..20_000) => Self::Narrow,
+            (..48_000, _) | (_, ..32_000) => Self::Wide,
+            _ if constant => Self::Constant,
+            _ => Self::Full,
+        }
+    }
+
+    /// The sampling rate of the sound.
+    pub(crate) const fn rate(self) -> Rate {
+        match self {
+            Self::Narrow => Rate::Narrow,
+            Self::Wide => Rate::Wide,
+            Self::Full | Self::Constant => Rate::Full,
         }
     }
 }
@@ -127,7 +211,7 @@ impl LegSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unbuildable {
-    /// The packet length in ms is none of 20, 40, 60.
+    /// There are no packets of so many ms with that codec: see [`LegSettings::ptime_ms`].
     Ptime(u8),
     /// The codec library refused.
     Codec(CodecFailed),
@@ -142,7 +226,7 @@ impl From<CodecFailed> for Unbuildable {
 impl fmt::Display for Unbuildable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ptime(ms) => write!(f, "packets of {ms} ms can't be made, only of 20, 40 or 60"),
+            Self::Ptime(ms) => write!(f, "packets of {ms} ms can't be made"),
             Self::Codec(_) => f.write_str("the codec can't be set up"),
         }
     }

@@ -9,7 +9,7 @@ use mixer::{Codec, Command, Leg, Rate};
 fn replay(rate: Rate, seed: u64) -> (Vec<Vec<u8>>, Vec<mixer::Event>) {
     let mut dice = Dice(seed);
     let mut phones: Vec<Phone> = (0..9)
-        .map(|n| Phone::tone(n, CODECS[n as usize % 3], 300.0 + 70.0 * n as f64))
+        .map(|n| Phone::tone(n, CODECS[n as usize % 4], 300.0 + 70.0 * n as f64))
         .collect();
     phones[3].settings.ptime_ms = 40;
     phones[5].settings.ptime_ms = 60;

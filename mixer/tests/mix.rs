@@ -55,16 +55,16 @@ fn a_tone_keeps_its_level_and_never_jumps_between_any_two_codecs() {
 #[test]
 fn r63_all_who_hear_the_same_share_one_encode() {
     let mut phones = vec![Phone::tone(1, Codec::Pcmu, 440.0), Phone::tone(2, Codec::Opus, 700.0)];
-    phones.extend((3..12).map(|n| Phone::new(n, CODECS[n as usize % 3], Says::Nothing)));
+    phones.extend((3..15).map(|n| Phone::new(n, CODECS[n as usize % 4], Says::Nothing)));
     let mut room = Room::new(Rate::Wide, phones);
     room.run(20);
     let mut addresses: BTreeMap<Leg, *const u8> = BTreeMap::new();
     room.mixer.outputs(|leg, output| {
         addresses.insert(leg, output.payload.as_ptr());
     });
-    for a in 3..12 {
-        for b in 3..12 {
-            assert_eq!(addresses[&Leg(a)] == addresses[&Leg(b)], a % 3 == b % 3, "{a} {b}");
+    for a in 3..15 {
+        for b in 3..15 {
+            assert_eq!(addresses[&Leg(a)] == addresses[&Leg(b)], a % 4 == b % 4, "{a} {b}");
         }
         assert!(addresses[&Leg(a)] != addresses[&Leg(1)] && addresses[&Leg(a)] != addresses[&Leg(2)]);
     }
@@ -73,7 +73,7 @@ fn r63_all_who_hear_the_same_share_one_encode() {
 #[test]
 fn r62_an_idle_room_sends_silence_of_every_codec() {
     for rate in RATES {
-        let mut room = Room::new(rate, (0..6).map(|n| Phone::new(n, CODECS[n as usize % 3], Says::Nothing)).collect());
+        let mut room = Room::new(rate, (0..8).map(|n| Phone::new(n, CODECS[n as usize % 4], Says::Nothing)).collect());
         room.run(50);
         for phone in &room.phones {
             assert_eq!(phone.got.len(), 50);
@@ -138,7 +138,12 @@ fn packets_of_any_length_are_taken() {
 #[test]
 fn packets_of_the_negotiated_length_are_sent() {
     for codec in CODECS {
-        for ptime_ms in [20, 40, 60] {
+        let lengths: &[u8] = if codec == Codec::Opus {
+            &[20, 40, 60]
+        } else {
+            &[10, 20, 30, 40, 50, 60]
+        };
+        for &ptime_ms in lengths {
             let mut listener = Phone::new(2, codec, Says::Nothing);
             listener.settings.ptime_ms = ptime_ms;
             let mut room = Room::new(Rate::Wide, vec![Phone::tone(1, Codec::Pcmu, 440.0), listener]);
@@ -228,10 +233,19 @@ fn gaps_in_silence_are_where_negotiated() {
 #[test]
 fn what_cannot_be_is_refused() {
     let plain = LegSettings::plain(Codec::Pcmu);
-    assert_eq!(
-        LegAudio::new(LegSettings { ptime_ms: 30, ..plain }).unwrap_err(),
-        Unbuildable::Ptime(30)
-    );
+    for (codec, ptime_ms) in [
+        (Codec::Opus, 30),
+        (Codec::Opus, 50),
+        (Codec::Pcmu, 25),
+        (Codec::Pcmu, 70),
+        (Codec::G722, 0),
+    ] {
+        let settings = LegSettings {
+            ptime_ms,
+            ..LegSettings::plain(codec)
+        };
+        assert_eq!(LegAudio::new(settings).unwrap_err(), Unbuildable::Ptime(ptime_ms));
+    }
     let audio = || LegAudio::new(plain).unwrap();
     let mut mixer = Mixer::new(Rate::Narrow, 1).unwrap();
     assert!(matches!(

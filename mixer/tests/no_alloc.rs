@@ -123,15 +123,15 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
     for rate in RATES {
         let mut dice = Dice(3);
         let mut phones: Vec<Phone> = (0..9)
-            .map(|n| Phone::tone(n, CODECS[n as usize % 3], 300.0 + 70.0 * n as f64))
+            .map(|n| Phone::tone(n, CODECS[n as usize % 4], 300.0 + 70.0 * n as f64))
             .collect();
         phones[1].sends_ms = 10;
         phones[2].sends_ms = 60;
-        phones[3].sends_ms = 30;
-        for (n, ptime_ms) in [(3, 40), (4, 60), (5, 40), (8, 60)] {
+        phones[4].sends_ms = 30;
+        for (n, ptime_ms) in [(3, 40), (4, 60), (5, 10), (6, 30), (8, 60)] {
             phones[n].settings.ptime_ms = ptime_ms;
         }
-        phones[2].settings.dtx = true;
+        phones[3].settings.dtx = true;
         phones[0].settings.comfort_noise = true;
         let mut room = Room::new(rate, phones);
         let mut outputs = 0;

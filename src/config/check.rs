@@ -100,7 +100,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         tls_name,
         anonymous,
         digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
-        codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::Pcmu, Codec::Pcma]),
+        codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
     })
 }

@@ -23,7 +23,12 @@ pub(super) fn choice<T: Copy>(choices: &'static [(&'static str, T)]) -> impl Fn(
     }
 }
 
-pub(super) const CODECS: &[(&str, Codec)] = &[("opus", Codec::Opus), ("pcmu", Codec::Pcmu), ("pcma", Codec::Pcma)];
+pub(super) const CODECS: &[(&str, Codec)] = &[
+    ("opus", Codec::Opus),
+    ("g722", Codec::G722),
+    ("pcmu", Codec::Pcmu),
+    ("pcma", Codec::Pcma),
+];
 
 pub(super) const SRTP: &[(&str, Policy)] = &[
     ("never", Policy::Never),

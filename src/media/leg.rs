@@ -471,6 +471,7 @@ impl Leg {
     fn judge_quality(&self, media: &LegMedia, buffered: Duration, stats: &mut LegStats) {
         let codec = match media.codec {
             Codec::Pcmu | Codec::Pcma => Robustness::G711,
+            Codec::G722 => Robustness::G722,
             Codec::Opus => Robustness::OPUS,
         };
         let packet = Duration::from_millis(media.ptime_ms.into());

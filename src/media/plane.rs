@@ -383,14 +383,10 @@ impl Plane {
 
 /// What the mixer needs to know of an offer and answer.
 fn settings(media: &LegMedia) -> LegSettings {
-    let ptime_ms = match media.ptime_ms {
-        40 => 40,
-        60.. => 60,
-        _ => 20,
-    };
     LegSettings {
         codec: media.codec,
-        ptime_ms,
+        ptime_ms: media.ptime_ms,
+        opus: media.opus,
         dtx: media.dtx,
         comfort_noise: media.comfort_noise,
     }

@@ -60,7 +60,7 @@ pub struct SoftphoneConfig {
     pub codec: Codec,
     /// Its number.
     pub payload_type: u8,
-    /// Rate of samples with Opus; G.711 has 8000 Hz.
+    /// Rate of samples with Opus; G.711 has 8000 Hz, G.722 16000.
     pub rate: Rate,
     /// What is sent at first.
     pub source: Source,
@@ -357,9 +357,10 @@ impl Body {
         let missing = self.heard.map_or(0, |next| packet.header.timestamp.wrapping_sub(next));
         // Copies and late packets have their place behind what is already recorded.
         let missing = if missing > MAX_GAP * clock { 0 } else { missing };
-        let lasts = samples.len() as u32 * (clock / self.coder.rate().hz());
-        self.heard = Some(packet.header.timestamp.wrapping_add(lasts));
-        let silence = (missing / (clock / self.coder.rate().hz())) as usize;
+        let rate = self.coder.rate().hz();
+        let lasts = u64::from(clock) * samples.len() as u64 / u64::from(rate);
+        self.heard = Some(packet.header.timestamp.wrapping_add(lasts as u32));
+        let silence = (u64::from(missing) * u64::from(rate) / u64::from(clock)) as usize;
         let mut shared = lock(&self.shared);
         shared.received += 1;
         if shared.recorded.len() + silence + samples.len() <= MAX_RECORDED {

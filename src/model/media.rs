@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-pub use mixer::Codec;
+pub use mixer::{Codec, OpusClass};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -42,7 +42,7 @@ pub struct LegMedia {
     pub payload_type_out: u8,
     /// Payload type that we expect: our number (equal unless asymmetric).
     pub payload_type_in: u8,
-    /// Packet length that we send, in ms: a multiple of 20.
+    /// Packet length that we send, in ms: a multiple of 10, at most 60; with Opus 10, 20, 40 or 60.
     pub ptime_ms: u8,
     /// telephone-event payload type that we expect, if negotiated, at the codec's clock (rule R70).
     pub dtmf_in: Option<u8>,
@@ -50,6 +50,8 @@ pub struct LegMedia {
     pub comfort_noise: bool,
     /// The peer negotiated `usedtx=1` (Opus).
     pub dtx: bool,
+    /// The kind of Opus stream that the peer wants; means nothing with other codecs.
+    pub opus: OpusClass,
     /// Which packets tell levels, and where.
     pub levels: Levels,
     /// Where the SDP says to send RTP.

@@ -85,7 +85,7 @@ fn probe_headers(headers: &Headers) {
 pub fn probe_description(bytes: &[u8]) {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let address = SocketAddr::new(here, 20_000);
-    let codecs = vec![Codec::Opus, Codec::Pcma, Codec::Pcmu];
+    let codecs = vec![Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu];
     let local = LocalMedia {
         rtp: address,
         rtcp: address,

@@ -37,6 +37,11 @@ fn two_phones_hear_each_other_by_pcmu() {
 }
 
 #[test]
+fn two_phones_hear_each_other_by_g722() {
+    ring_up("G722/16000/1");
+}
+
+#[test]
 fn two_phones_hear_each_other_by_opus() {
     ring_up("opus/48000/2");
 }

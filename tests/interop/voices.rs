@@ -21,23 +21,25 @@ struct Meeting {
 
 impl Meeting {
     fn new(test: &str, codec: &'static str) -> Self {
+        let zoe = PhoneSetup {
+            codec,
+            ..PhoneSetup::new("zoe", 440)
+        };
+        let mut meeting = Self::of(test, zoe, PhoneSetup::new("max", 0));
+        meeting.max.hears(440, true, WINDOW);
+        meeting.ann.presence(&format!("{ROOM}/zoe (phone)"), |p| p["type"] == "available");
+        meeting
+    }
+
+    fn of(test: &str, zoe: PhoneSetup, max: PhoneSetup) -> Self {
         let folder = Folder::new(test);
         let prosody = peers::prosody(&folder, &["ann", "bob"]);
         let server = Server::start(&prosody, &folder, "");
         let mut ann = Chat::login(&prosody, &folder, "ann");
         ann.join(ROOM, "Ann");
-        let mut zoe = Phone::start(
-            &folder,
-            PhoneSetup {
-                codec,
-                ..PhoneSetup::new("zoe", 440)
-            },
-        );
-        let mut max = Phone::start(&folder, PhoneSetup::new("max", 0));
+        let (mut zoe, mut max) = (Phone::start(&folder, zoe), Phone::start(&folder, max));
         zoe.call(&server.room_uri("standup", "udp"));
         max.call(&server.room_uri("standup", "udp"));
-        max.hears(440, true, WINDOW);
-        ann.presence(&format!("{ROOM}/zoe (phone)"), |p| p["type"] == "available");
         Self {
             ann,
             zoe,
@@ -92,6 +94,18 @@ fn m7_an_opus_phone_and_a_pcmu_phone_share_a_room() {
     let mut m = Meeting::new("opus", "opus/48000/2");
     m.ann.set_role(ROOM, "zoe (phone)", "visitor").expect("an owner may");
     m.max.hears(440, false, WINDOW);
+}
+
+#[test]
+fn r70_g722_phones_hear_what_telephones_cannot_carry() {
+    let phone = |user, tone| PhoneSetup {
+        codec: "G722/16000/1",
+        ..PhoneSetup::new(user, tone)
+    };
+    let m = Meeting::of("wide", phone("zoe", 5000), phone("max", 440));
+    m.max.hears(5000, true, WINDOW);
+    m.zoe.hears(440, true, WINDOW);
+    m.zoe.hears(5000, false, WINDOW);
 }
 
 #[test]

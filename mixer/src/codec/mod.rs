@@ -1,6 +1,7 @@
 //! Codecs and their clock rates (rule R70).
 
 mod g711;
+pub(crate) mod g722;
 pub(crate) mod opus;
 
 use std::{error, fmt};
@@ -9,6 +10,9 @@ pub(crate) use g711::Law;
 
 use crate::Rate;
 
+/// Bytes in a tick of the codecs that have 64 kbit/s.
+pub(crate) const BYTES_PER_TICK: usize = 160;
+
 /// A codec that a leg can speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Codec {
@@ -16,6 +20,8 @@ pub enum Codec {
     Pcmu,
     /// G.711 A-law, 8000 Hz.
     Pcma,
+    /// G.722 at 64 kbit/s: sound of 16000 Hz, RTP clock 8000 Hz (RFC 3551 section 4.5.2).
+    G722,
     /// Opus, RTP clock 48000 Hz (RFC 7587).
     Opus,
 }
@@ -24,7 +30,7 @@ impl Codec {
     /// Units a second of the RTP clock.
     pub const fn clock_hz(self) -> u32 {
         match self {
-            Self::Pcmu | Self::Pcma => 8000,
+            Self::Pcmu | Self::Pcma | Self::G722 => 8000,
             Self::Opus => 48000,
         }
     }
@@ -33,6 +39,7 @@ impl Codec {
     pub const fn rate(self) -> Rate {
         match self {
             Self::Pcmu | Self::Pcma => Rate::Narrow,
+            Self::G722 => Rate::Wide,
             Self::Opus => Rate::Full,
         }
     }

@@ -3,7 +3,7 @@
 use opusic_c::{Application, Bandwidth, Bitrate, Channels, SampleRate, Signal};
 
 use super::CodecFailed;
-use crate::{Rate, settings::MAX_FRAME};
+use crate::{OpusClass, Rate, settings::MAX_FRAME};
 
 /// Longest 20 ms frame that an encoder may make, in bytes: 120 kbit/s, four times the rate that is asked of it.
 pub(crate) const MAX_ENCODED: usize = 300;
@@ -20,27 +20,42 @@ const COMPLEXITY: u8 = 5;
 /// Makes frames of 20 ms.
 pub(crate) struct Encoder {
     encoder: opusic_c::Encoder,
+    class: OpusClass,
     /// How much of its input it encodes.
     band: Rate,
 }
 
 impl Encoder {
-    pub(crate) fn new(rate: Rate) -> Result<Self, CodecFailed> {
+    /// Takes samples of that rate.
+    pub(crate) fn new(rate: Rate, class: OpusClass) -> Result<Self, CodecFailed> {
         let mut encoder = opusic_c::Encoder::new(Channels::Mono, sample_rate(rate), Application::Voip)?;
-        encoder.set_bitrate(Bitrate::Value(bits_a_second(rate)))?;
         encoder.set_complexity(COMPLEXITY)?;
         encoder.set_signal(Signal::Voice)?;
-        Ok(Self { encoder, band: rate })
+        encoder.set_vbr(class != OpusClass::Constant)?;
+        let mut encoder = Self {
+            encoder,
+            class,
+            band: rate,
+        };
+        encoder.narrow(rate.min(class.rate()))?;
+        Ok(encoder)
     }
 
     /// Encodes what a signal of that rate can hold, and spends no bits above it, whatever the rate of the input is.
     pub(crate) fn set_band(&mut self, band: Rate) {
+        let band = band.min(self.class.rate());
         if band != self.band {
-            self.band = band;
             // Can't fail on an encoder that was set up.
-            let _ = self.encoder.set_max_bandwidth(bandwidth(band));
-            let _ = self.encoder.set_bitrate(Bitrate::Value(bits_a_second(band)));
+            let _ = self.narrow(band);
         }
+    }
+
+    fn narrow(&mut self, band: Rate) -> Result<(), CodecFailed> {
+        self.band = band;
+        self.encoder.set_max_bandwidth(bandwidth(band))?;
+        Ok(self
+            .encoder
+            .set_bitrate(Bitrate::Value(bits_a_second(band).min(limit(self.class))))?)
     }
 
     /// Forgets what was encoded before.
@@ -126,8 +141,8 @@ pub(crate) fn duration(packet: &[u8]) -> Option<u32> {
 }
 
 /// A 20 ms packet of silence as an encoder of that band makes it.
-pub(crate) fn silence(band: Rate, out: &mut [u8; MAX_ENCODED]) -> Result<usize, CodecFailed> {
-    let mut encoder = Encoder::new(Rate::Full)?;
+pub(crate) fn silence(band: Rate, class: OpusClass, out: &mut [u8; MAX_ENCODED]) -> Result<usize, CodecFailed> {
+    let mut encoder = Encoder::new(Rate::Full, class)?;
     encoder.set_band(band);
     // The first frames still adapt to their input.
     let length = (0..8).map(|_| encoder.encode(&[0; MAX_FRAME], out)).last();
@@ -140,6 +155,15 @@ const fn bits_a_second(rate: Rate) -> u32 {
         Rate::Narrow => 16_000,
         Rate::Wide => 24_000,
         Rate::Full => 32_000,
+    }
+}
+
+/// What a class may have at most, in bit/s.
+const fn limit(class: OpusClass) -> u32 {
+    match class {
+        OpusClass::Narrow => 12_000,
+        OpusClass::Wide => 20_000,
+        OpusClass::Full | OpusClass::Constant => 32_000,
     }
 }
 
@@ -181,7 +205,7 @@ mod tests {
     fn silence_is_short_and_silent() {
         for rate in [Rate::Narrow, Rate::Wide, Rate::Full] {
             let mut packet = [0; MAX_ENCODED];
-            let length = silence(rate, &mut packet).expect("libopus works");
+            let length = silence(rate, OpusClass::Full, &mut packet).expect("libopus works");
             assert!(length < 80, "{length}");
             assert_eq!(duration(&packet[..length]), Some(960));
             let mut pcm = vec![0; rate.frame()];
@@ -191,5 +215,64 @@ mod tests {
             }
             assert!(pcm.iter().all(|&sample| (sample as i16).abs() < 4), "{rate:?}");
         }
+    }
+
+    #[test]
+    fn r63_classes_keep_to_their_limits() {
+        let pcm = |n: usize| (9000.0 * (n as f64 * (0.03 + 0.01 * (n as f64 / 4000.0).sin())).sin()) as i16;
+        for class in OpusClass::ALL {
+            let mut encoder = Encoder::new(Rate::Full, class).expect("libopus works");
+            let mut out = [0; MAX_ENCODED];
+            let lengths: Vec<usize> = (0..250)
+                .map(|tick| {
+                    let frame: Vec<i16> = (tick * 960..(tick + 1) * 960).map(pcm).collect();
+                    let length = encoder.encode(&frame, &mut out);
+                    let widest = match class.rate() {
+                        Rate::Narrow => 0,
+                        Rate::Wide => 8,
+                        Rate::Full => 31,
+                    };
+                    // Configurations of RFC 6716 table 2: SILK at 8000 Hz up to 3, and up to 16000 Hz until 11; hybrid until 15, where
+                    // CELT begins with 8000 Hz.
+                    assert!(
+                        out[0] >> 3 <= widest + 3 || (16..24).contains(&(out[0] >> 3)),
+                        "{class:?} {:x}",
+                        out[0]
+                    );
+                    length
+                })
+                .collect();
+            let rate = lengths.iter().sum::<usize>() * 8 / 5;
+            assert!(rate <= limit(class) as usize * 11 / 10, "{class:?}: {rate} bit/s");
+            let constant = lengths[1..].iter().all(|&length| length == lengths[1]);
+            assert_eq!(constant, class == OpusClass::Constant, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn stereo_is_mixed_down_and_does_not_clip() {
+        let (mut encoder, mut decoder) = (
+            opusic_c::Encoder::new(Channels::Stereo, SampleRate::Hz48000, Application::Audio).expect("libopus works"),
+            Decoder::new(Rate::Full).expect("libopus works"),
+        );
+        encoder.set_bitrate(Bitrate::Value(96_000)).expect("legal");
+        let tone = |n: usize, hz: f64| (n as f64 * hz / 48_000.0 * std::f64::consts::TAU).sin();
+        let mut heard = Vec::new();
+        for tick in 0..50 {
+            // Left and right at full scale: their sum would be twice as much.
+            let frame: Vec<u16> = (tick * 960..(tick + 1) * 960)
+                .flat_map(|n| [tone(n, 500.0) * 32_000.0, tone(n, 500.0) * 30_000.0].map(|s| s as i16 as u16))
+                .collect();
+            let (mut packet, mut pcm) = ([0; 1275], [0; 960]);
+            let length = encoder.encode_to_slice(&frame, &mut packet).expect("20 ms can be encoded");
+            assert!(packet[0] & 4 != 0, "stereo by its first byte (RFC 6716 section 3.1)");
+            assert_eq!(decoder.decode(&packet[..length], &mut pcm), Some(960));
+            heard.extend(pcm.map(|sample| sample as i16));
+        }
+        let heard = &heard[24_000..];
+        let loudest = heard.iter().map(|s| s.unsigned_abs()).max();
+        assert!((29_000..32_767).contains(&loudest.expect("samples")), "{loudest:?}");
+        let steepest = heard.windows(2).map(|w| (i32::from(w[1]) - i32::from(w[0])).abs()).max();
+        assert!(steepest < Some(2300), "a sine as it was: {steepest:?}");
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Made {
 /// Decoded samples that wait.
 pub(super) struct Line {
     ratio: usize,
+    /// Only multiples of so many samples are left out or repeated.
+    grain: usize,
     samples: Box<[i16]>,
     filled: usize,
     /// Mean square of the voice when it was loudest, with forgetting.
@@ -43,10 +45,11 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// Has room for so many samples.
-    pub(super) fn new(rate: Rate, room: usize) -> Self {
+    /// Has room for so many samples, of which as many as the grain are a unit of the RTP clock.
+    pub(super) fn new(rate: Rate, grain: usize, room: usize) -> Self {
         Self {
             ratio: rate.ratio(),
+            grain,
             samples: vec![0; room].into(),
             filled: 0,
             loud: 0,
@@ -145,7 +148,8 @@ impl Line {
         let needed = if amount > URGENT * self.ratio { ROUGHLY_ALIKE } else { ALIKE };
         let coarse = best(&self.samples, overlap, (shortest..=most).rev().step_by(self.ratio), self.ratio)?;
         let near = coarse.0.saturating_sub(self.ratio - 1).max(shortest)..=(coarse.0 + self.ratio - 1).min(most);
-        let (lag, alike) = best(&self.samples, overlap, near, 1)?;
+        let whole = near.filter(|lag| lag.is_multiple_of(self.grain));
+        let (lag, alike) = best(&self.samples, overlap, whole, 1)?;
         (alike >= needed).then_some(lag)
     }
 }
@@ -201,7 +205,7 @@ mod tests {
     /// What is heard of a voice, and how many samples of it were used, while the delay changes by so many ms.
     fn stretched(mut voice: impl FnMut() -> i16, rate: Rate, ms: i32, ticks: usize) -> (Vec<i16>, usize) {
         let (mut heard, mut used) = (Vec::new(), 0);
-        let mut line = Line::new(rate, 2 * rate.frame() + LONGEST * rate.ratio());
+        let mut line = Line::new(rate, 1, 2 * rate.frame() + LONGEST * rate.ratio());
         let mut excess = ms * rate.hz() as i32 / 1000;
         for tick in 0..ticks {
             let now = if tick > 5 && tick % 2 == 0 { excess } else { 0 };

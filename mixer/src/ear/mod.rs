@@ -1,5 +1,6 @@
 //! What comes from a leg: from packets to samples at the codec's own rate.
 
+mod bytes;
 mod conceal;
 mod line;
 mod opus;
@@ -8,10 +9,11 @@ mod probe;
 
 use crate::{
     Codec, CodecFailed, JitterStats, Packet,
-    codec::Law,
+    codec::{Law, g722},
     level::{Gate, Level},
 };
 
+use bytes::Bytes;
 use opus::OpusEar;
 use phone::Phone;
 pub(crate) use probe::Prober;
@@ -25,8 +27,9 @@ pub(crate) enum Ear {
 impl Ear {
     pub(crate) fn new(codec: Codec) -> Result<Self, CodecFailed> {
         Ok(match codec {
-            Codec::Pcmu => Self::Phone(Box::new(Phone::new(Law::Mu))),
-            Codec::Pcma => Self::Phone(Box::new(Phone::new(Law::A))),
+            Codec::Pcmu => Self::Phone(Box::new(Phone::new(codec, Bytes::Law(Law::Mu)))),
+            Codec::Pcma => Self::Phone(Box::new(Phone::new(codec, Bytes::Law(Law::A)))),
+            Codec::G722 => Self::Phone(Box::new(Phone::new(codec, Bytes::G722(g722::Decoder::new())))),
             Codec::Opus => Self::Opus(Box::new(OpusEar::new()?)),
         })
     }

@@ -31,7 +31,7 @@ impl OpusEar {
             jitter: Jitter::new(TICK as u32, Packets::new()),
             decoder: Decoder::new(RATE)?,
             // Less than a tick is there; up to a tick may be concealed; then comes the longest packet.
-            line: Line::new(RATE, 2 * TICK + MAX_DURATION as usize),
+            line: Line::new(RATE, 1, 2 * TICK + MAX_DURATION as usize),
             last: None,
             stale: false,
         })

@@ -1,20 +1,21 @@
 //! Codecs of one byte a unit: packets may be cut anywhere.
 
 use super::{
+    bytes::Bytes,
     conceal::Conceal,
     line::{Line, Made},
 };
 use crate::{
     Codec, Rate,
-    codec::Law,
     jitter::{Jitter, Run, Samples, Turn},
-    level::{Gate, QUIET_PEAK, mean_square},
+    level::{Gate, mean_square},
     mix::fade_in,
 };
 
-/// Jitter buffer, decoder and concealment of a G.711 leg.
+/// Jitter buffer, decoder and concealment of a G.711 or G.722 leg.
 pub(crate) struct Phone {
-    law: Law,
+    rate: Rate,
+    bytes: Bytes,
     pub(super) jitter: Jitter<Samples>,
     line: Line,
     conceal: Conceal,
@@ -22,16 +23,19 @@ pub(crate) struct Phone {
     spoke: bool,
 }
 
-const RATE: Rate = Codec::Pcmu.rate();
+/// Units in a tick.
 const TICK: usize = Codec::Pcmu.clock_step() as usize;
+const _: () = assert!(TICK == Codec::G722.clock_step() as usize, "they have the same clock");
 
 impl Phone {
-    pub(super) fn new(law: Law) -> Self {
+    pub(super) fn new(codec: Codec, bytes: Bytes) -> Self {
+        let rate = codec.rate();
         Self {
-            law,
+            rate,
+            bytes,
             jitter: Jitter::new(TICK as u32, Samples::new()),
-            line: Line::new(RATE, 2 * RATE.frame()),
-            conceal: Conceal::new(RATE),
+            line: Line::new(rate, rate.ratio(), 2 * rate.frame()),
+            conceal: Conceal::new(rate),
             spoke: false,
         }
     }
@@ -43,13 +47,35 @@ impl Phone {
     }
 
     pub(super) fn skim(&mut self) {
-        self.jitter.skim();
+        match self.jitter.turn() {
+            Turn::Idle => self.bytes.restart(),
+            Turn::Play { excess, .. } => {
+                let units = TICK.saturating_add_signed(excess as isize);
+                let mut at = self.decoded();
+                while at < units {
+                    at += match self.jitter.store().run(at, units - at) {
+                        Run::There(bytes) => {
+                            self.bytes.skim(bytes);
+                            bytes.len()
+                        }
+                        Run::Missing(length) => length,
+                    };
+                }
+                self.jitter.pass(units as u32);
+            }
+        }
         self.forget();
+    }
+
+    /// Units of the store that are decoded already.
+    fn decoded(&self) -> usize {
+        self.line.len() / self.rate.ratio()
     }
 
     pub(super) fn pull(&mut self, gate: &mut Gate, out: &mut [i16]) -> bool {
         let voice = match self.jitter.turn() {
             Turn::Idle => {
+                self.bytes.restart();
                 gate.hear(0);
                 false
             }
@@ -64,7 +90,7 @@ impl Phone {
             }
         };
         if voice && !self.spoke {
-            fade_in(out, RATE);
+            fade_in(out, self.rate);
         } else if !voice && self.spoke {
             self.forget();
         }
@@ -81,12 +107,14 @@ impl Phone {
             self.jitter.pass(TICK.saturating_add_signed(more as isize) as u32);
             return gate.hear(0);
         }
-        let made = self.decode(self.line.reach(TICK, excess));
+        let ratio = self.rate.ratio();
+        let excess = excess.saturating_mul(ratio as i32);
+        let made = self.decode(self.line.reach(out.len(), excess));
         let taken = self.line.take_mended(made, excess, out);
         if made.any {
             self.jitter.count_concealed();
         }
-        self.jitter.pass(taken as u32);
+        self.jitter.pass((taken / ratio) as u32);
         gate.hear(mean_square(out))
     }
 
@@ -95,7 +123,7 @@ impl Phone {
         let end = at + length;
         while at < end {
             at += match self.jitter.store().run(at, end - at) {
-                Run::There(bytes) if self.law.peak(bytes) >= QUIET_PEAK => return false,
+                Run::There(bytes) if !self.bytes.are_quiet(bytes) => return false,
                 Run::There(bytes) => bytes.len(),
                 Run::Missing(length) => length,
             };
@@ -105,18 +133,19 @@ impl Phone {
 
     /// Decodes up to so many samples, a tick at least; tells what of the tick was made up.
     fn decode(&mut self, most: usize) -> Made {
+        let ratio = self.rate.ratio();
         let mut made = Made::default();
         while self.line.len() < most {
-            let at = self.line.len();
-            match self.jitter.store().run(at, most - at) {
+            let at = self.decoded();
+            match self.jitter.store().run(at, most / ratio - at) {
                 Run::There(bytes) => {
-                    let samples = self.line.append(bytes.len());
-                    self.law.decode(bytes, samples);
+                    let samples = self.line.append(bytes.len() * ratio);
+                    self.bytes.decode(bytes, samples);
                     self.conceal.hear(samples);
                     made.at_end = 0;
                 }
                 Run::Missing(length) if at < TICK => {
-                    let length = length.min(TICK - at);
+                    let length = length.min(TICK - at) * ratio;
                     self.conceal.fill(self.line.append(length));
                     made.any = true;
                     made.at_end += length;

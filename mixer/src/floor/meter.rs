@@ -69,7 +69,7 @@ impl Meter {
             }
             None => {
                 let word = match peek::peek(codec, packet.payload) {
-                    Peek::Level(level) => Word::Found(level),
+                    Peek::Level(level) | Peek::About(level) => Word::Found(level),
                     Peek::Silence => Word::Found(Level::SILENCE),
                     Peek::Opus { voice, size } => {
                         self.guess.look(voice, size);
@@ -86,7 +86,7 @@ impl Meter {
         match peek {
             Peek::Level(found) => self.honesty.compare(claim, found, CHECK_EVERY as u8),
             Peek::Opus { voice, .. } => self.suspect = voice != Some(false) && claim < MIX_FLOOR,
-            Peek::Silence => {}
+            Peek::About(_) | Peek::Silence => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Codec,
-    codec::{Law, opus},
+    codec::{Law, g722, opus},
     level::{Level, QUIET_PEAK},
 };
 
@@ -11,6 +11,8 @@ use crate::{
 pub(super) enum Peek {
     /// The bytes tell the level.
     Level(Level),
+    /// G.722: the bytes tell about how loud it is, but don't prove it.
+    About(Level),
     /// Opus: there is audio, of whatever level.
     Opus {
         /// Whether its encoder took it for a voice, if it tells.
@@ -28,7 +30,7 @@ const DTX_BYTES: usize = 2;
 /// How many ticks a packet's audio begins to fill; `None` if it can't be one. None is trusted to last longer than Opus' longest.
 pub(super) fn ticks(codec: Codec, payload: &[u8]) -> Option<u8> {
     let units = match codec {
-        Codec::Pcmu | Codec::Pcma => payload.len().min(u16::MAX.into()) as u32,
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len().min(u16::MAX.into()) as u32,
         Codec::Opus => opus::duration(payload)?,
     };
     (units > 0).then(|| units.div_ceil(codec.clock_step()).min(6) as u8)
@@ -39,6 +41,7 @@ pub(super) fn peek(codec: Codec, payload: &[u8]) -> Peek {
     match codec {
         Codec::Pcmu => Peek::Level(level(Law::Mu, payload)),
         Codec::Pcma => Peek::Level(level(Law::A, payload)),
+        Codec::G722 => Peek::About(Level::from_dbov(g722::dbov(payload))),
         Codec::Opus if payload.len() <= DTX_BYTES => Peek::Silence,
         Codec::Opus => Peek::Opus {
             voice: voice(payload),

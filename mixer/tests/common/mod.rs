@@ -3,11 +3,11 @@
 
 use std::f64::consts::TAU;
 
-use mixer::{Codec, Command, Event, Leg, LegAudio, LegSettings, Mixer, Output, OutputKind, Packet, Rate};
+use mixer::{Codec, Coder, Command, Event, Leg, LegAudio, LegSettings, Mixer, Output, OutputKind, Packet, Rate};
 use opusic_c::{Application, Bitrate, Channels, Decoder, Encoder, SampleRate};
 
 pub(crate) const RATES: [Rate; 3] = [Rate::Narrow, Rate::Wide, Rate::Full];
-pub(crate) const CODECS: [Codec; 3] = [Codec::Pcmu, Codec::Pcma, Codec::Opus];
+pub(crate) const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::Opus];
 
 /// What a phone says.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ pub(crate) struct Phone {
     pub(crate) since_tick_us: u32,
     /// It tells how loud its packets are (RFC 6464).
     pub(crate) claims: bool,
-    /// What it heard, at its own rate: 8000 or 48000 Hz.
+    /// What it heard, at its own rate: see [`Self::hz`].
     pub(crate) heard: Vec<i16>,
     /// Time stamp, marker, payload of what it got, one for each packet.
     pub(crate) got: Vec<(u32, bool, Vec<u8>)>,
@@ -39,6 +39,8 @@ pub(crate) struct Phone {
     ticks: usize,
     encoder: Encoder,
     decoder: Decoder,
+    /// The mixer's own, which has its reference to answer to.
+    g722: Coder,
 }
 
 impl Phone {
@@ -62,6 +64,7 @@ impl Phone {
             ticks: 0,
             encoder,
             decoder: Decoder::new(Channels::Mono, SampleRate::Hz48000).unwrap(),
+            g722: Coder::new(Codec::G722, Rate::Wide).unwrap(),
         }
     }
 
@@ -78,8 +81,9 @@ impl Phone {
         LegAudio::new(self.settings).unwrap()
     }
 
+    /// Samples a second of what it says and hears.
     pub(crate) fn hz(&self) -> usize {
-        self.settings.codec.clock_hz() as usize
+        self.settings.codec.rate().hz() as usize
     }
 
     /// The packets that it sends in the next 20 ms, without their turn to arrive.
@@ -101,6 +105,7 @@ impl Phone {
         let payload = match self.settings.codec {
             Codec::Pcmu => samples.into_iter().map(g711::mu).collect(),
             Codec::Pcma => samples.into_iter().map(g711::a).collect(),
+            Codec::G722 => self.g722.encode(&samples),
             Codec::Opus => {
                 let mut out = vec![0; 1275];
                 let samples: Vec<u16> = samples.into_iter().map(|s| s as u16).collect();
@@ -119,7 +124,8 @@ impl Phone {
             payload,
         };
         self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(count as u32);
+        let units = self.settings.codec.clock_hz() * self.sends_ms as u32 / 1000;
+        self.timestamp = self.timestamp.wrapping_add(units);
         sent
     }
 
@@ -136,6 +142,7 @@ impl Phone {
         match self.settings.codec {
             Codec::Pcmu => self.heard.extend(output.payload.iter().map(|&byte| g711::from_mu(byte))),
             Codec::Pcma => self.heard.extend(output.payload.iter().map(|&byte| g711::from_a(byte))),
+            Codec::G722 => self.heard.extend(self.g722.decode(output.payload)),
             Codec::Opus => {
                 let mut out = vec![0; 5760];
                 let length = self.decoder.decode_to_slice(output.payload, &mut out, false).unwrap();

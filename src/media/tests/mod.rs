@@ -11,7 +11,7 @@ use super::{Interface, Plane, PlaneConfig, ThreadStats};
 use crate::{
     model::{
         Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaReport, RoomName, Seat,
-        media::{Codec, Levels, MediaPlane, OpenLeg, Opening, PortKind},
+        media::{Codec, Levels, MediaPlane, OpenLeg, Opening, OpusClass, PortKind},
         srtp::Security,
     },
     rtp::{
@@ -128,6 +128,7 @@ fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
     let payload_type = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
         Codec::Opus => 111,
     };
     LegMedia {
@@ -138,6 +139,7 @@ fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
         dtmf_in: Some(101),
         comfort_noise: false,
         dtx: false,
+        opus: OpusClass::Full,
         levels: Levels::default(),
         rtp,
         rtcp: SocketAddr::new(rtp.ip(), rtp.port() + 1),

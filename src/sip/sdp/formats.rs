@@ -1,6 +1,6 @@
 //! Payload types: what their numbers mean in one description, and which of ours they get.
 
-use crate::model::media::Codec;
+use crate::model::media::{Codec, OpusClass};
 
 use super::text::{Attribute, MediaLine};
 
@@ -15,20 +15,14 @@ pub(crate) enum Format {
     ComfortNoise,
 }
 
-/// The RTP clock of a codec, in Hz (rule R70).
-pub(crate) fn clock(codec: Codec) -> u32 {
-    match codec {
-        Codec::Pcmu | Codec::Pcma => 8000,
-        Codec::Opus => 48_000,
-    }
-}
-
 impl Format {
     /// `rtpmap` without its payload type.
     fn name(self) -> &'static str {
         match self {
             Self::Voice(Codec::Pcmu) => "PCMU/8000",
             Self::Voice(Codec::Pcma) => "PCMA/8000",
+            // The clock that RFC 3551 section 4.5.2 kept by mistake; the sound has 16000 Hz.
+            Self::Voice(Codec::G722) => "G722/8000",
             Self::Voice(Codec::Opus) => "opus/48000/2",
             Self::Keys(48_000) => "telephone-event/48000",
             Self::Keys(_) => "telephone-event/8000",
@@ -41,6 +35,7 @@ impl Format {
         match self {
             Self::Voice(Codec::Pcmu) => 0,
             Self::Voice(Codec::Pcma) => 8,
+            Self::Voice(Codec::G722) => 9,
             Self::ComfortNoise => 13,
             Self::Voice(Codec::Opus) => 111,
             Self::Keys(48_000) => 110,
@@ -49,9 +44,8 @@ impl Format {
     }
 
     fn of_number(number: u8) -> Option<Self> {
-        [Self::Voice(Codec::Pcmu), Self::Voice(Codec::Pcma), Self::ComfortNoise]
-            .into_iter()
-            .find(|f| f.usual() == number)
+        let voices = [Codec::Pcmu, Codec::Pcma, Codec::G722].map(Self::Voice);
+        voices.into_iter().chain([Self::ComfortNoise]).find(|f| f.usual() == number)
     }
 
     fn of_map(map: &str) -> Option<Self> {
@@ -62,6 +56,7 @@ impl Format {
         match (name.to_ascii_lowercase().as_str(), clock) {
             ("pcmu", 8000) if mono => Some(Self::Voice(Codec::Pcmu)),
             ("pcma", 8000) if mono => Some(Self::Voice(Codec::Pcma)),
+            ("g722", 8000) if mono => Some(Self::Voice(Codec::G722)),
             ("opus", 48_000) => Some(Self::Voice(Codec::Opus)),
             ("telephone-event", 8000 | 48_000) => Some(Self::Keys(clock)),
             ("cn", 8000) => Some(Self::ComfortNoise),
@@ -119,23 +114,53 @@ pub(crate) fn write(line: &mut MediaLine, formats: &[(u8, Format)]) {
         line.attributes
             .push(Attribute::new("rtpmap", format_args!("{number} {}", format.name())));
         match format {
-            // We decode in-band repair, and mono whatever arrives.
+            // Both are ours to take: packets of 10 ms, and repair in band. We send mono, and mix what comes in stereo down: the defaults.
             Format::Voice(Codec::Opus) => line
                 .attributes
-                .push(Attribute::new("fmtp", format_args!("{number} useinbandfec=1"))),
+                .push(Attribute::new("fmtp", format_args!("{number} minptime=10;useinbandfec=1"))),
             Format::Keys(_) => line.attributes.push(Attribute::new("fmtp", format_args!("{number} 0-15"))),
-            Format::Voice(Codec::Pcmu | Codec::Pcma) | Format::ComfortNoise => {}
+            Format::Voice(Codec::Pcmu | Codec::Pcma | Codec::G722) | Format::ComfortNoise => {}
         }
     }
 }
 
-/// Whether `usedtx=1` is among the parameters of a payload type (RFC 7587 section 6.1).
-pub(crate) fn wants_dtx(line: &MediaLine, number: u8) -> bool {
-    let parameters = line.about("fmtp", &number.to_string()).unwrap_or_default();
-    parameters
-        .split(';')
-        .filter_map(|p| p.split_once('='))
-        .any(|(n, v)| n.trim().eq_ignore_ascii_case("usedtx") && v.trim() == "1")
+/// What a peer wants to receive as Opus (RFC 7587 section 6.1). That we hear from it in stereo (`sprop-stereo`), and that it would rather
+/// hear stereo (`stereo`), change nothing: we take either and send mono.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OpusWishes {
+    /// `maxplaybackrate`, in Hz.
+    pub(crate) playback_hz: u32,
+    /// `maxaveragebitrate`, in bit/s, if there is a limit.
+    pub(crate) bit_rate: Option<u32>,
+    /// `cbr`: packets of one length.
+    pub(crate) constant: bool,
+    /// `usedtx`: nothing needs to be sent in silence.
+    pub(crate) dtx: bool,
+}
+
+impl OpusWishes {
+    /// Reads the parameters of a payload type; what is missing or makes no sense has its default.
+    pub(crate) fn read(line: &MediaLine, number: u8) -> Self {
+        let parameters = line.about("fmtp", &number.to_string()).unwrap_or_default();
+        let number_of = |name: &str| {
+            let mut pairs = parameters.split(';').filter_map(|p| p.split_once('='));
+            let (_, value) = pairs.find(|(n, _)| n.trim().eq_ignore_ascii_case(name))?;
+            value.trim().parse::<u32>().ok()
+        };
+        let flag = |name| number_of(name) == Some(1);
+        Self {
+            playback_hz: number_of("maxplaybackrate").unwrap_or(48_000),
+            // Section 6.1: values outside of this range should be ignored.
+            bit_rate: number_of("maxaveragebitrate").filter(|rate| (6000..=510_000).contains(rate)),
+            constant: flag("cbr"),
+            dtx: flag("usedtx"),
+        }
+    }
+
+    /// The kind of stream that meets them (rule R63).
+    pub(crate) fn class(self) -> OpusClass {
+        OpusClass::fitting(self.playback_hz, self.bit_rate.unwrap_or(u32::MAX), self.constant)
+    }
 }
 
 #[cfg(test)]
@@ -155,6 +180,7 @@ mod tests {
         for (format, name, rate) in [
             (Format::Voice(Codec::Pcmu), "PCMU/8000", 8000),
             (Format::Voice(Codec::Pcma), "PCMA/8000", 8000),
+            (Format::Voice(Codec::G722), "G722/8000", 8000),
             (Format::Voice(Codec::Opus), "opus/48000/2", 48_000),
             (Format::Keys(8000), "telephone-event/8000", 8000),
             (Format::Keys(48_000), "telephone-event/48000", 48_000),
@@ -163,11 +189,12 @@ mod tests {
             assert_eq!(format.name(), name);
             assert_eq!(Format::of_map(name), Some(format));
             if let Format::Voice(codec) = format {
-                assert_eq!(clock(codec), rate);
+                assert_eq!(codec.clock_hz(), rate);
             }
         }
         for other in [
             "opus/16000",
+            "G722/16000",
             "PCMU/16000",
             "PCMU/8000/2",
             "telephone-event/16000",
@@ -182,12 +209,13 @@ mod tests {
     #[test]
     fn static_numbers_need_no_map_and_obey_one() {
         let found = known(&line(
-            "m=audio 1 RTP/AVP 0 8 13 3 96 97 128 x\r\na=rtpmap:0 PCMU/8000/1\r\na=rtpmap:8 speex/8000\r\na=rtpmap:96 OPUS/48000/2\r\n",
+            "m=audio 1 RTP/AVP 0 8 9 13 3 96 97 128 x\r\na=rtpmap:0 PCMU/8000/1\r\na=rtpmap:8 speex/8000\r\na=rtpmap:96 OPUS/48000/2\r\n",
         ));
         assert_eq!(
             found,
             [
                 (0, Format::Voice(Codec::Pcmu)),
+                (9, Format::Voice(Codec::G722)),
                 (13, Format::ComfortNoise),
                 (96, Format::Voice(Codec::Opus))
             ]
@@ -205,12 +233,48 @@ mod tests {
     }
 
     #[test]
-    fn dtx_is_what_the_peer_asks_for() {
-        assert!(wants_dtx(
-            &line("m=audio 1 RTP/AVP 96\r\na=fmtp:96 useinbandfec=1; UseDTX=1\r\n"),
-            96
-        ));
-        assert!(!wants_dtx(&line("m=audio 1 RTP/AVP 96\r\na=fmtp:96 usedtx=0\r\n"), 96));
-        assert!(!wants_dtx(&line("m=audio 1 RTP/AVP 96\r\n"), 96));
+    fn what_an_opus_peer_wants_is_read_leniently() {
+        let read = |parameters: &str| OpusWishes::read(&line(&format!("m=audio 1 RTP/AVP 96\r\n{parameters}")), 96);
+        let plain = OpusWishes {
+            playback_hz: 48_000,
+            bit_rate: None,
+            constant: false,
+            dtx: false,
+        };
+        assert_eq!(read(""), plain);
+        assert_eq!(read("a=fmtp:97 cbr=1\r\n"), plain, "of another format");
+        let all = "a=fmtp:96 maxplaybackrate=16000; sprop-maxcapturerate=8000;MaxAverageBitrate = 20000 ;stereo=1; sprop-stereo=1; cbr=1; useinbandfec=1; UseDTX=1\r\n";
+        let found = read(all);
+        assert_eq!(
+            found,
+            OpusWishes {
+                playback_hz: 16_000,
+                bit_rate: Some(20_000),
+                constant: true,
+                dtx: true,
+            }
+        );
+        assert_eq!(
+            read("a=fmtp:96 maxaveragebitrate=1;maxplaybackrate=x;cbr=2;usedtx=0;;=;a\r\n"),
+            plain
+        );
+    }
+
+    #[test]
+    fn r63_wishes_become_one_of_four_kinds_of_stream() {
+        let class = |parameters: &str| OpusWishes::read(&line(&format!("m=audio 1 RTP/AVP 96\r\na=fmtp:96 {parameters}\r\n")), 96).class();
+        for (parameters, expected) in [
+            ("useinbandfec=1", OpusClass::Full),
+            ("stereo=1;sprop-stereo=1;maxaveragebitrate=510000", OpusClass::Full),
+            ("cbr=1", OpusClass::Constant),
+            ("maxplaybackrate=24000", OpusClass::Wide),
+            ("maxplaybackrate=16000;cbr=1", OpusClass::Wide),
+            ("maxaveragebitrate=30000", OpusClass::Wide),
+            ("maxplaybackrate=12000", OpusClass::Narrow),
+            ("maxplaybackrate=8000", OpusClass::Narrow),
+            ("maxaveragebitrate=16000", OpusClass::Narrow),
+        ] {
+            assert_eq!(class(parameters), expected, "{parameters}");
+        }
     }
 }

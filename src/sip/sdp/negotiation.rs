@@ -8,14 +8,14 @@ use crate::model::{
     Direction, LegMedia,
     dtls::DtlsRole,
     ice::IceCredentials,
-    media::{Codec, Levels, PortKind},
+    media::{Codec, Levels, OpusClass, PortKind},
     srtp::{Policy, Security},
 };
 
 use super::{
     crypto::{BadCrypto, Crypto},
     extmap,
-    formats::{Format, Numbers, clock, known, wants_dtx, write},
+    formats::{Format, Numbers, OpusWishes, known, write},
     sdes::{self, KeyRing},
     text::{Attribute, BadSdp, Connection, MediaLine, Origin, Sdp, find, rtcp_attribute},
     transport::{self, Carriage, DTLS_PROTOCOL, IceSeed, LocalDtls, OurSetup},
@@ -227,7 +227,7 @@ impl Negotiation {
         let sticky = self.agreed.as_ref().map(|a| a.codec);
         let (number, codec) = choose(&theirs, &self.local.codecs, sticky)?;
         let keys = keys_for(&theirs.formats, codec);
-        let noise = self.local.comfort_noise && codec != Codec::Opus && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise);
+        let noise = self.local.comfort_noise && has_noise(codec) && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise);
         let restarts = self.restarts + u32::from(self.restarted_by(&theirs));
         let mut media = self.media(&theirs, codec, number, from, restarts);
         media.payload_type_in = number;
@@ -277,12 +277,12 @@ impl Negotiation {
     fn make_offer(&mut self, dials: bool) -> String {
         let codecs = self.local.codecs.clone();
         let mut wanted: Vec<Format> = codecs.iter().map(|c| Format::Voice(*c)).collect();
-        if self.local.comfort_noise && codecs.iter().any(|c| clock(*c) == 8000) {
+        if self.local.comfort_noise && codecs.iter().any(|c| has_noise(*c)) {
             wanted.push(Format::ComfortNoise);
         }
         // Key presses have the clock of the codec in use, whichever that will be (rule R70).
         for rate in [8000, 48_000] {
-            if codecs.iter().any(|c| clock(*c) == rate) {
+            if codecs.iter().any(|c| c.clock_hz() == rate) {
                 wanted.push(Format::Keys(rate));
             }
         }
@@ -342,7 +342,7 @@ impl Negotiation {
         let mut media = self.media(&theirs, codec, number, from, self.restarts);
         media.payload_type_in = our_voice;
         media.dtmf_in = keys_for(&theirs.formats, codec).and_then(|(_, format)| our_number(format));
-        media.comfort_noise = codec != Codec::Opus
+        media.comfort_noise = has_noise(codec)
             && theirs.formats.iter().any(|(_, f)| *f == Format::ComfortNoise)
             && our_number(Format::ComfortNoise).is_some();
         media.security = match &theirs.carriage {
@@ -384,14 +384,16 @@ impl Negotiation {
             Direction::SendOnly => two_way || nowhere,
             Direction::SendRecv | Direction::RecvOnly => nowhere,
         };
+        let wishes = (codec == Codec::Opus).then(|| OpusWishes::read(theirs.line, number));
         LegMedia {
             codec,
             payload_type_out: number,
             payload_type_in: number,
-            ptime_ms: ptime(theirs.line),
+            ptime_ms: ptime(theirs.line, codec),
             dtmf_in: None,
             comfort_noise: false,
-            dtx: codec == Codec::Opus && wants_dtx(theirs.line, number),
+            dtx: wishes.is_some_and(|w| w.dtx),
+            opus: wishes.map_or(OpusClass::Full, OpusWishes::class),
             levels: Levels::default(),
             rtp,
             rtcp,
@@ -494,19 +496,29 @@ const FIRST_VERSION: u64 = 1;
 
 /// What we send unless the peer asks for another (RFC 3551 section 4.2).
 const PTIME_MS: u8 = 20;
-/// The longest packets that we make and take.
+/// The longest packets that we make.
 const MAX_PTIME_MS: u8 = 60;
 
-/// The packet length that the peer wants, as far as we have it: a multiple of 20 ms (rule R70: 30 becomes 20).
-fn ptime(line: &MediaLine) -> u8 {
+/// The packet length that the peer wants, no longer than it allows, as far as we have it: any multiple of 10 ms, with Opus of 20 ms (rule
+/// R70).
+fn ptime(line: &MediaLine, codec: Codec) -> u8 {
     let number = |name| line.attribute(name).and_then(|v| v.split('.').next()?.parse::<u32>().ok());
     let wanted = number("ptime")
         .unwrap_or_else(|| PTIME_MS.into())
         .min(number("maxptime").unwrap_or(u32::MAX));
-    match wanted {
-        0..40 => 20,
-        40..60 => 40,
-        60.. => 60,
+    let lengths: &[u8] = match codec {
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => &[60, 50, 40, 30, 20, 10],
+        Codec::Opus => &[60, 40, 20],
+    };
+    let fitting = lengths.iter().find(|ms| u32::from(**ms) <= wanted);
+    fitting.or_else(|| lengths.last()).copied().unwrap_or(PTIME_MS)
+}
+
+/// Comfort noise has 8000 Hz (RFC 3389 section 4), and Opus its own.
+fn has_noise(codec: Codec) -> bool {
+    match codec {
+        Codec::Pcmu | Codec::Pcma => true,
+        Codec::G722 | Codec::Opus => false,
     }
 }
 
@@ -593,7 +605,7 @@ fn choose(theirs: &Theirs<'_>, codecs: &[Codec], sticky: Option<Codec>) -> Resul
 
 /// Key presses at the codec's clock (rule R70), else at any: many phones offer Opus with `telephone-event/8000` alone.
 fn keys_for(formats: &[(u8, Format)], codec: Codec) -> Option<(u8, Format)> {
-    let fitting = formats.iter().find(|(_, f)| *f == Format::Keys(clock(codec)));
+    let fitting = formats.iter().find(|(_, f)| *f == Format::Keys(codec.clock_hz()));
     fitting
         .or_else(|| formats.iter().find(|(_, f)| matches!(f, Format::Keys(_))))
         .copied()

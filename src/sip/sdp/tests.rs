@@ -5,7 +5,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::*;
 use crate::model::{
     Direction, LegMedia,
-    media::{Codec, Levels},
+    media::{Codec, Levels, OpusClass},
     srtp::{Policy, Security},
 };
 
@@ -41,7 +41,7 @@ fn party(codecs: &[Codec], terms: Terms, seed: u64) -> Negotiation {
 }
 
 fn all() -> Negotiation {
-    ours(&[Codec::Opus, Codec::Pcma, Codec::Pcmu])
+    ours(&[Codec::Opus, Codec::G722, Codec::Pcma, Codec::Pcmu])
 }
 
 fn offer(lines: &str) -> Vec<u8> {
@@ -69,17 +69,18 @@ fn a_plain_phone_is_answered_with_one_codec() {
     assert_eq!(
         text,
         "v=0\r\no=- 7 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\nm=audio 20000 RTP/AVP 8 13 101\r\n\
-         a=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=maxptime:60\r\n\
+         a=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\na=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:30\r\na=maxptime:60\r\n\
          a=sendrecv\r\n"
     );
     let expected = LegMedia {
         codec: Codec::Pcma,
         payload_type_out: 8,
         payload_type_in: 8,
-        ptime_ms: 20,
+        ptime_ms: 30,
         dtmf_in: Some(101),
         comfort_noise: true,
         dtx: false,
+        opus: OpusClass::Full,
         levels: Levels::default(),
         rtp: "192.0.2.1:4000".parse().unwrap(),
         rtcp: "192.0.2.1:4001".parse().unwrap(),
@@ -112,6 +113,7 @@ fn r70_key_presses_have_the_clock_of_the_codec_in_use() {
     let text = all().offer();
     for map in [
         "111 opus/48000/2",
+        "9 G722/8000",
         "8 PCMA/8000",
         "0 PCMU/8000",
         "13 CN/8000",
@@ -163,7 +165,7 @@ fn r43_other_lines_are_refused_in_place() {
     let again = n.offer();
     let kinds: Vec<&str> = again.lines().filter(|l| l.starts_with("m=")).collect();
     assert_eq!(kinds.len(), 4, "{again}");
-    assert!(kinds[2].starts_with("m=audio 20000 RTP/AVP 111 8 0"), "{again}");
+    assert!(kinds[2].starts_with("m=audio 20000 RTP/AVP 111 9 8 0"), "{again}");
 }
 
 #[test]
@@ -316,23 +318,72 @@ fn numbers_of_the_peer_are_not_given_another_meaning() {
 }
 
 #[test]
-fn packet_lengths_are_multiples_of_20_ms() {
-    for (lines, expected) in [
-        ("", 20),
-        ("a=ptime:10\r\n", 20),
-        ("a=ptime:30\r\n", 20),
-        ("a=ptime:40\r\n", 40),
-        ("a=ptime:60\r\na=maxptime:50\r\n", 40),
-        ("a=ptime:500\r\n", 60),
-        ("a=ptime:20.0\r\n", 20),
-        ("a=ptime:x\r\n", 20),
+fn r70_packet_lengths_are_what_the_peer_wants_if_the_codec_has_them() {
+    for (lines, bytes, opus) in [
+        ("", 20, 20),
+        ("a=ptime:10\r\n", 10, 20),
+        ("a=ptime:2\r\n", 10, 20),
+        ("a=ptime:30\r\n", 30, 20),
+        ("a=ptime:40\r\n", 40, 40),
+        ("a=maxptime:10\r\n", 10, 20),
+        ("a=maxptime:40\r\n", 20, 20),
+        ("a=ptime:60\r\na=maxptime:50\r\n", 50, 40),
+        ("a=ptime:500\r\n", 60, 60),
+        ("a=ptime:20.0\r\n", 20, 20),
+        ("a=ptime:x\r\n", 20, 20),
     ] {
-        assert_eq!(
-            answered(&mut all(), &format!("m=audio 4000 RTP/AVP 0\r\n{lines}")).1.ptime_ms,
-            expected,
-            "{lines}"
-        );
+        for (line, expected) in [
+            ("m=audio 4000 RTP/AVP 0\r\n", bytes),
+            ("m=audio 4000 RTP/AVP 8\r\n", bytes),
+            ("m=audio 4000 RTP/AVP 9\r\n", bytes),
+            ("m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\n", opus),
+        ] {
+            let (text, media) = answered(&mut all(), &format!("{line}{lines}"));
+            assert_eq!(media.ptime_ms, expected, "{line} {lines}");
+            assert!(text.contains(&format!("a=ptime:{expected}\r\na=maxptime:60\r\n")), "{text}");
+        }
     }
+}
+
+#[test]
+fn r70_a_g722_phone_is_answered_at_8000_hz() {
+    let (text, media) = answered(
+        &mut ours(&[Codec::G722, Codec::Pcma]),
+        "m=audio 4000 RTP/AVP 9 8 13 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+    );
+    assert!(text.contains("m=audio 20000 RTP/AVP 9 101\r\na=rtpmap:9 G722/8000\r\n"), "{text}");
+    assert_eq!(
+        (media.codec, media.payload_type_in, media.dtmf_in, media.comfort_noise),
+        (Codec::G722, 9, Some(101), false),
+        "comfort noise is G.711's"
+    );
+    // A mapping with another clock isn't the static one.
+    let odd = "m=audio 4000 RTP/AVP 9\r\na=rtpmap:9 G722/16000\r\n";
+    assert_eq!(refused(odd), Unacceptable::NoCodec);
+}
+
+#[test]
+fn r63_what_an_opus_peer_wants_is_answered_and_kept() {
+    let line =
+        "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 maxplaybackrate=16000;stereo=1;sprop-stereo=1;usedtx=1\r\n";
+    let mut n = all();
+    let (text, media) = answered(&mut n, line);
+    assert_eq!((media.opus, media.dtx), (OpusClass::Wide, true));
+    assert!(text.contains("a=fmtp:96 minptime=10;useinbandfec=1\r\n"), "{text}");
+    // A second offer may want something else.
+    let (_, media) = answered(&mut n, &line.replace("maxplaybackrate=16000", "cbr=1"));
+    assert_eq!(media.opus, OpusClass::Constant);
+    let mut n = all();
+    n.offer();
+    let media = n.read_answer(&offer(line), from()).unwrap();
+    assert_eq!(
+        (media.opus, media.payload_type_out, media.payload_type_in),
+        (OpusClass::Wide, 96, 111)
+    );
+    assert_eq!(
+        answered(&mut all(), "m=audio 4000 RTP/AVP 0\r\na=fmtp:0 cbr=1\r\n").1.opus,
+        OpusClass::Full
+    );
 }
 
 #[test]

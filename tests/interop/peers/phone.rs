@@ -28,7 +28,7 @@ pub(crate) struct PhoneSetup {
     pub(crate) account: Option<SocketAddr>,
     /// `udp`, `tcp` or `tls`.
     pub(crate) transport: &'static str,
-    /// As baresip calls it: `PCMU/8000/1`, `PCMA/8000/1`, `opus/48000/2`.
+    /// As baresip calls it: `PCMU/8000/1`, `PCMA/8000/1`, `G722/16000/1`, `opus/48000/2`.
     pub(crate) codec: &'static str,
     /// What it sends, in Hz; 0: silence.
     pub(crate) tone: u32,
@@ -95,7 +95,7 @@ impl Phone {
         let control = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .and_then(|s| s.local_addr())
             .expect("a free port");
-        let rate = if setup.codec.starts_with("opus") { 48_000 } else { 8000 };
+        let rate = setup.codec.split('/').nth(1).and_then(|hz| hz.parse().ok()).expect("a rate");
         // Longer than any test.
         sound::write_tone(&folder.join("tone.wav"), setup.tone, rate, Duration::from_secs(180));
         fs::write(folder.join("config"), config(&folder, address, control)).expect("writable");
@@ -232,7 +232,7 @@ fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
          audio_buffer 20-160\njitter_buffer_delay 1-10\nrtp_stats yes\n\
          rtp_ports 20000-29999\nsnd_path {folder}\nctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711", "opus", "aufile", "aubridge", "sndfile", "srtp"] {
+    for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile", "srtp"] {
         let _a_string_takes_all = writeln!(text, "module {module}.so");
     }
     text + "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"

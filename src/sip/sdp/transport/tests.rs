@@ -88,7 +88,7 @@ fn a_browser_is_answered_in_full() {
         text,
         format!(
             "v=0\r\no=- 7 1 IN IP4 198.51.100.1\r\ns=-\r\nc=IN IP4 198.51.100.1\r\nt=0 0\r\na=ice-lite\r\na=group:BUNDLE 0\r\n\
-             m=audio 20000 UDP/TLS/RTP/SAVPF 111 110\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 useinbandfec=1\r\n\
+             m=audio 20000 UDP/TLS/RTP/SAVPF 111 110\r\na=rtpmap:111 opus/48000/2\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n\
              a=rtpmap:110 telephone-event/48000\r\na=fmtp:110 0-15\r\na=ptime:20\r\na=maxptime:60\r\na=sendrecv\r\na=rtcp-mux\r\na=mid:0\r\n\
              a=fingerprint:{}\r\na=setup:passive\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n\
              a=candidate:1 1 udp 2130706431 198.51.100.1 20000 typ host\r\na=end-of-candidates\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\n",

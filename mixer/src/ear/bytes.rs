@@ -1,0 +1,45 @@
+//! Decoders of 64 kbit/s.
+
+use crate::{
+    codec::{Law, g722},
+    level::QUIET_PEAK,
+};
+
+pub(crate) enum Bytes {
+    Law(Law),
+    G722(g722::Decoder),
+}
+
+impl Bytes {
+    /// Whether bytes are known to be silence without decoding them.
+    pub(super) fn are_quiet(&self, bytes: &[u8]) -> bool {
+        match self {
+            Self::Law(law) => law.peak(bytes) < QUIET_PEAK,
+            // Its decoder must hear them all the same, to know what comes next.
+            Self::G722(_) => false,
+        }
+    }
+
+    /// Lets bytes pass undecoded.
+    pub(super) fn skim(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Law(_) => {}
+            Self::G722(decoder) => decoder.skim(bytes),
+        }
+    }
+
+    pub(super) fn decode(&mut self, bytes: &[u8], pcm: &mut [i16]) {
+        match self {
+            Self::Law(law) => law.decode(bytes, pcm),
+            Self::G722(decoder) => decoder.decode(bytes, pcm),
+        }
+    }
+
+    /// Nothing has come for a while: what comes next is another stream.
+    pub(super) fn restart(&mut self) {
+        match self {
+            Self::Law(_) => {}
+            Self::G722(decoder) => *decoder = g722::Decoder::new(),
+        }
+    }
+}
