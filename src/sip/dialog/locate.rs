@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::Dialog;
+use super::{Dialog, Reached};
 use crate::sip::{
     endpoint::{Flow, Target, Transport},
     msg::{Host, Uri},
@@ -53,20 +53,27 @@ pub(crate) fn locate(uri: &Uri, ways: &Ways, local: Option<SocketAddr>) -> Resul
     })
 }
 
+const IN_THE_OPEN: Unsendable = Unsendable("its TLS connection is gone, and its Contact is in the open");
+
 impl Dialog {
     /// The way for requests inside the dialog: the first route, else the remote target (RFC 3261 section 12.2.1.1).
     ///
     /// A peer that reaches us without a proxy is answered over its connection, and, where its Contact is an address other than the one that it
-    /// sends from, where it sends from: behind a NAT nothing else gets through (the idea of RFC 5626, for peers that don't ask for it).
+    /// sends from, where it sends from: behind a NAT nothing else gets through (the idea of RFC 5626, for peers that don't ask for it). What was
+    /// said over TLS isn't gone on with in the open when the connection is lost: the peer may come back by another.
     pub(crate) fn hop(&self, ways: &Ways) -> Result<Target, Unsendable> {
         if let Some(route) = self.routes.first() {
             return locate(&route.uri, ways, Some(self.local_address));
         }
         let by_contact = locate(&self.target, ways, Some(self.local_address));
-        match (self.direct, by_contact) {
+        let Reached::Direct { flow, protected } = self.reached else {
+            return by_contact;
+        };
+        match (flow, by_contact) {
             (Some(flow), _) if flow.transport.is_reliable() => Ok(Target::Flow(flow)),
             (Some(flow), Ok(target)) if target.remote().ip() != flow.remote.ip() => Ok(Target::Flow(flow)),
             (Some(flow), Err(_)) => Ok(Target::Flow(flow)),
+            (None, Ok(target)) if protected && !target.transport().is_protected() => Err(IN_THE_OPEN),
             (_, by_contact) => by_contact,
         }
     }

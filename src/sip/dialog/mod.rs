@@ -35,14 +35,40 @@ pub(crate) struct Dialog {
     remote_seq: Option<u32>,
     target: Uri,
     routes: Vec<NameAddr>,
-    /// The way on which they reached us without a proxy between, if so.
-    direct: Option<Flow>,
+    reached: Reached,
     /// Our listening address on which it began.
     pub(crate) local_address: std::net::SocketAddr,
     /// Our Contact.
     pub(crate) contact: NameAddr,
     /// The call was ours (rule R40: who waits how long after a 491).
     pub(crate) owns_call_id: bool,
+}
+
+/// How they reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    /// Through a proxy.
+    Proxied,
+    /// Without one.
+    Direct {
+        /// The way that they took last; none since that connection is gone.
+        flow: Option<Flow>,
+        /// Others could not read what went that way.
+        protected: bool,
+    },
+}
+
+impl Reached {
+    fn new(direct: bool, flow: Flow) -> Self {
+        if direct {
+            Self::Direct {
+                flow: Some(flow),
+                protected: flow.is_protected(),
+            }
+        } else {
+            Self::Proxied
+        }
+    }
 }
 
 /// The request is older than one that was handled (RFC 3261 section 12.2.2).
@@ -59,7 +85,7 @@ impl Dialog {
         };
         let mut routes = request.headers.record_route()?;
         routes.truncate(MAX_ROUTES);
-        let direct = (seen.direct && routes.is_empty()).then_some(seen.flow);
+        let reached = Reached::new(seen.direct && routes.is_empty(), seen.flow);
         Ok(Self {
             call_id: seen.call_id.clone(),
             local_tag: local_tag.to_owned(),
@@ -70,7 +96,7 @@ impl Dialog {
             remote_seq: Some(seen.cseq),
             target,
             routes,
-            direct,
+            reached,
             local_address: seen.flow.local,
             contact,
             owns_call_id: false,
@@ -98,7 +124,7 @@ impl Dialog {
             local_seq: request.headers.cseq()?.number,
             remote_seq: None,
             target,
-            direct: routes.is_empty().then_some(flow),
+            reached: Reached::new(routes.is_empty(), flow),
             routes,
             local_address: flow.local,
             contact,
@@ -125,15 +151,18 @@ impl Dialog {
         if let Ok(contact) = contact {
             self.target = contact.uri;
         }
-        if self.direct.is_some() {
-            self.direct = Some(flow);
+        if self.reached != Reached::Proxied {
+            self.reached = Reached::new(true, flow);
         }
     }
 
     /// A connection is gone.
     fn handle_flow_lost(&mut self, flow: Flow) {
-        if self.direct == Some(flow) && flow.transport.is_reliable() {
-            self.direct = None;
+        if let Reached::Direct { flow: way, .. } = &mut self.reached
+            && *way == Some(flow)
+            && flow.transport.is_reliable()
+        {
+            *way = None;
         }
     }
 
@@ -242,7 +271,7 @@ mod tests {
         let bye = dialog.request(Method::Bye);
         assert_eq!(bye.uri.to_string(), "sip:c@192.0.2.1:5070");
         assert_eq!(routes(&bye), ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]);
-        assert_eq!(dialog.direct, None, "a proxy is between");
+        assert_eq!(dialog.reached, Reached::Proxied);
     }
 
     #[test]

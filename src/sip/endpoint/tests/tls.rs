@@ -92,17 +92,41 @@ fn sips_over_an_open_hop_is_refused() {
     }
 }
 
-#[test]
-fn a_sips_dialog_whose_connection_is_lost_is_never_continued_in_the_open() {
+/// A call over TLS that has just lost its connection.
+fn cut_off(contact: &str) -> (Lab, CallId, String) {
     let mut lab = Lab::new().over_tls();
-    let ask = Ask::invite().to(SECURE).only(CONTACT).with("Content-Type: application/sdp\r\n");
-    lab.hear(&ask.text());
+    lab.hear(&Ask::invite().only(contact).with("Content-Type: application/sdp\r\n").text());
     let (call, _, tag) = accepted(&mut lab);
     lab.hear(&Ask::ack().inside(&tag).text());
+    lab.events();
     lab.endpoint.handle_inbound(lab.now, Inbound::FlowLost(lab.flow));
+    (lab, call, tag)
+}
+
+#[test]
+fn what_was_said_over_tls_is_never_gone_on_with_in_the_open() {
+    for contact in [CONTACT, "Contact: <sip:ann@192.0.2.1:5071;transport=tls>\r\n"] {
+        let (mut lab, call, _) = cut_off(contact);
+        lab.endpoint.hang_up(lab.now, call, None).expect("it is up");
+        let target = lab.transmits().pop().expect("a BYE").target;
+        assert_eq!((target.transport(), target.remote()), (Transport::Tls, address("192.0.2.1:5071")));
+    }
+    let (mut lab, call, _) = cut_off("Contact: <sip:ann@192.0.2.1:5070>\r\n");
     lab.endpoint.hang_up(lab.now, call, None).expect("it is up");
-    let target = lab.transmits().pop().expect("a BYE").target;
-    assert_eq!((target.transport(), target.remote()), (Transport::Tls, address("192.0.2.1:5071")));
+    assert!(lab.transmits().is_empty(), "no BYE by UDP");
+    assert_eq!(lab.ended(), EndCause::WeHungUp);
+}
+
+#[test]
+fn a_phone_that_comes_back_by_another_connection_is_reached_over_that() {
+    let (mut lab, call, tag) = cut_off("Contact: <sip:ann@192.0.2.1:5070>\r\n");
+    lab.flow.connection = Some(ConnectionId(2));
+    lab.flow.remote = address("192.0.2.9:40000");
+    lab.hear(&Ask::new("UPDATE", "update", 11).inside(&tag).text());
+    assert_eq!(lab.response().status, 200);
+    lab.endpoint.hang_up(lab.now, call, None).expect("it is up");
+    let bye = lab.transmits().pop().expect("a BYE");
+    assert_eq!(bye.target, Target::Flow(lab.flow));
 }
 
 #[test]
