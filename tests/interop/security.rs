@@ -2,10 +2,18 @@
 
 use std::time::Duration;
 
-use cusax::app::prosody::Prosody;
+use cusax::{
+    app::{
+        child,
+        phone::{self, CallArgs},
+        prosody::Prosody,
+    },
+    media::{softphone::Source, tone::tone_level_db},
+    model::{media::Codec, srtp::Policy},
+};
 use serde_json::Value;
 
-use super::peers::{self, Folder, Phone, PhoneSetup, Server, server::Special};
+use super::peers::{self, Folder, Phone, PhoneSetup, Server, events::LIMIT, server::Special};
 
 /// Long enough for a frequency to be told from its neighbours.
 const WINDOW: Duration = Duration::from_millis(300);
@@ -90,5 +98,49 @@ fn r72_required_lets_nobody_in_whose_voice_others_can_hear() {
         (&voice(&server, "zoe")["protection"], &voice(&server, "max")["protection"]),
         (&"sdes".into(), &"sdes".into())
     );
-    assert_eq!(server.counter("calls.not_acceptable"), 2);
+    server.wait_counter("calls.not_acceptable", 2);
+}
+
+/// Our own phone calls a real one; both have to hear each other.
+fn calls(setup: PhoneSetup, policy: Policy) {
+    let folder = Folder::new(&format!("dials-{}", setup.user));
+    let mut max = Phone::start(&folder, setup);
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    let call = async {
+        let mut own = phone::Phone::call(CallArgs {
+            to: max.uri(),
+            server: max.address(),
+            proof: None,
+            from: "sip:zoe@127.0.0.1".to_owned(),
+            name: "Zoe".to_owned(),
+            credentials: None,
+            codecs: vec![Codec::Pcmu],
+            source: Source::Tone {
+                hz: 440.0,
+                level_db: -12.0,
+            },
+            srtp: policy,
+        })
+        .expect("the call goes out");
+        own.wait_answered(LIMIT).await.map(|()| own)
+    };
+    let own = runtime.block_on(call).expect("answered");
+    max.established();
+    max.hears(440, true, WINDOW);
+    let window = own.rate() as usize * 3 / 10;
+    let hears = || {
+        let from = own.mark().checked_sub(window)?;
+        (tone_level_db(&own.heard_since(from), own.rate(), 1000.0) > -26.0).then_some(())
+    };
+    child::wait_until(LIMIT, hears).expect("we hear it");
+}
+
+#[test]
+fn r72_we_offer_aes_gcm_first_and_a_real_phone_takes_it() {
+    calls(encrypted("mandatory", 1000, "udp", "srtp-mand"), Policy::Allowed);
+}
+
+#[test]
+fn r72_a_real_phone_that_knows_no_srtp_is_called_once_more_without() {
+    calls(PhoneSetup::new("unable", 1000), Policy::Allowed);
 }

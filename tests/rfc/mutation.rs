@@ -29,6 +29,9 @@ const DESCRIPTIONS: &[&str] = &[
      a=fmtp:96 usedtx=1;useinbandfec=1\r\na=rtpmap:101 telephone-event/8000\r\na=ptime:40\r\na=maxptime:60\r\na=rtcp:4001 IN IP4 192.0.2.2\r\n\
      a=rtcp-mux\r\na=sendonly\r\nm=video 5000 RTP/AVP 31\r\n",
     "v=0\no=x 1 2 IN IP6 ::1\ns=\nt=0 0\na=inactive\nm=message 9 TCP/MSRP *\nm=audio 65535/2 RTP/AVPF 8 110\nc=IN IP4 h.example\na=rtpmap:110 telephone-event/48000\n",
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/SAVP 0\r\n\
+     a=crypto:1 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubA==|2^31|1:0 WSH=64\r\n\
+     a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|1048576|1:4 KDR=1 -x\r\n",
 ];
 
 /// Pieces that parsers stumble over.

@@ -140,6 +140,11 @@ impl Phone {
         format!("sip:{}@{}", self.setup.user, self.address)
     }
 
+    /// Where it takes calls.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Gives an order of baresip's menu.
     pub(crate) fn order(&mut self, command: &str, parameters: &str) {
         let order = json!({"command": command, "params": parameters, "token": command}).to_string();
