@@ -51,7 +51,8 @@ impl Guard {
     pub(super) fn open(&mut self, now: Instant, packet: &mut [u8]) -> Result<usize, Refused> {
         match self {
             Self::Open => Ok(packet.len()),
-            Self::Shut => Err(Refused::Forged),
+            // What overtakes the keys isn't forged, but can't be told from what is none of this call's.
+            Self::Shut => Err(Refused::Malformed),
             Self::Srtp(session) => session.unprotect(now, packet),
         }
     }
@@ -60,7 +61,8 @@ impl Guard {
     pub(super) fn open_rtcp(&mut self, now: Instant, packet: &mut [u8]) -> Result<usize, Refused> {
         match self {
             Self::Open => Ok(packet.len()),
-            Self::Shut => Err(Refused::Forged),
+            // What overtakes the keys isn't forged, but can't be told from what is none of this call's.
+            Self::Shut => Err(Refused::Malformed),
             Self::Srtp(session) => session.unprotect_rtcp(now, packet),
         }
     }

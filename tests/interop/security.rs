@@ -1,4 +1,4 @@
-//! Encrypted voice with a real phone whose keys come by `a=crypto`, and who is let in without (rule R72).
+//! Encrypted voice with a real phone whose keys come by `a=crypto` or by DTLS, and who is let in without (rule R72).
 
 use std::time::Duration;
 
@@ -74,6 +74,11 @@ fn r72_a_phone_that_offers_keys_beside_plain_rtp_gets_them_used() {
 #[test]
 fn r72_srtp_over_tls_is_protected() {
     assert_eq!(heard("keys-hidden", "tls", "srtp-mand"), "sdes");
+}
+
+#[test]
+fn r72_a_phone_that_shakes_hands_hears_and_is_heard() {
+    assert_eq!(heard("dtls", "udp", "dtls_srtp"), "dtls");
 }
 
 #[test]

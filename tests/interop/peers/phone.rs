@@ -6,7 +6,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct PhoneSetup {
     pub(crate) codec: &'static str,
     /// What it sends, in Hz; 0: silence.
     pub(crate) tone: u32,
-    /// Its voice is encrypted, as baresip calls it: `srtp` (keys beside RTP/AVP), `srtp-mand` (RTP/SAVP).
+    /// Its voice is encrypted, as baresip calls it: `srtp` (keys beside RTP/AVP), `srtp-mand` (RTP/SAVP), `dtls_srtp`.
     pub(crate) encryption: Option<&'static str>,
 }
 
@@ -103,6 +103,9 @@ impl Phone {
 
         let mut command = child::command("baresip", "baresip-core").expect("./check installs it");
         command.arg("-f").arg(&folder).arg("-v").current_dir(&folder).stdin(Stdio::null());
+        if setup.encryption.is_some_and(|kind| kind.starts_with("dtls")) {
+            give_certificate(&folder, &mut command);
+        }
         let log = fs::File::create(folder.join("log")).expect("writable");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
         let mut child = Supervised::start(&setup.user, command).expect("it starts");
@@ -229,6 +232,22 @@ const PRESENT_DB: f64 = -26.0;
 /// And gone below this.
 const ABSENT_DB: f64 = -46.0;
 
+/// Has baresip's DTLS show a certificate with ECDSA.
+fn give_certificate(folder: &Path, command: &mut Command) {
+    let (source, library, pem) = (folder.join("ecdsa.c"), folder.join("ecdsa.so"), folder.join("ecdsa.pem"));
+    fs::write(&source, include_str!("ecdsa.c")).expect("writable");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(&source)
+        .status();
+    assert!(compiled.is_ok_and(|status| status.success()), "cc");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::default().self_signed(&key).expect("a certificate");
+    fs::write(&pem, certificate.pem() + &key.serialize_pem()).expect("writable");
+    command.env("LD_PRELOAD", library).env("ECDSA_PEM", pem);
+}
+
 fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
     let folder = folder.display();
     let mut text = format!(
@@ -237,7 +256,7 @@ fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
          audio_buffer 20-160\njitter_buffer_delay 1-10\nrtp_stats yes\n\
          rtp_ports 20000-29999\nsnd_path {folder}\nctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\n"
     );
-    for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile", "srtp"] {
+    for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile", "srtp", "dtls_srtp"] {
         let _a_string_takes_all = writeln!(text, "module {module}.so");
     }
     text + "module_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
