@@ -118,6 +118,45 @@ impl Decoder {
     }
 }
 
+/// The first byte of a packet's first frame, and how many times 20 ms of SILK it begins with; `None` if that isn't SILK or hybrid.
+pub(crate) fn silk_head(packet: &[u8]) -> Option<(u8, u32)> {
+    let frames = match packet.first()? >> 3 {
+        config @ 0..=11 => [1, 1, 2, 3][usize::from(config & 3)],
+        12..=15 => 1,
+        _ => return None,
+    };
+    Some((*packet.get(head(packet)?)?, frames))
+}
+
+/// Whether a packet holds the frame before it once more: in-band forward error correction (RFC 6716 section 2.1.7).
+pub(crate) fn repeats(packet: &[u8]) -> bool {
+    // A bit for each SILK frame that is speech, then this one. The first bits of a frame are as probable as not, so that the range coder
+    // writes them as they are (RFC 6716 section 4.2.3).
+    silk_head(packet).is_some_and(|(first, frames)| first >> (7 - frames) & 1 == 1)
+}
+
+/// Bytes before a packet's first frame (RFC 6716 section 3.2).
+pub(crate) fn head(packet: &[u8]) -> Option<usize> {
+    const LONG: u8 = 252;
+    let length_at = |at: usize| Some(if *packet.get(at)? < LONG { 1 } else { 2 });
+    match *packet.first()? & 3 {
+        0 | 1 => Some(1),
+        2 => Some(1 + length_at(1)?),
+        _ => {
+            let count = *packet.get(1)?;
+            let (varied, padded, frames) = (count & 0x80 != 0, count & 0x40 != 0, count & 0x3f);
+            let mut at = 2;
+            if padded {
+                at += packet[2..].iter().take_while(|&&length| length == 255).count() + 1;
+            }
+            for _ in 1..if varied { frames } else { 1 } {
+                at += length_at(at)?;
+            }
+            Some(at)
+        }
+    }
+}
+
 /// How long each frame of a packet lasts, in units of 48000 Hz (RFC 6716 table 2).
 pub(crate) fn frame(packet: &[u8]) -> u32 {
     match packet.first().map_or(0, |toc| toc >> 3) {

@@ -93,9 +93,13 @@ impl OpusEar {
                     if gap < again + GRAIN_SAMPLES {
                         let mut samples = [0; MAX_DURATION as usize];
                         let samples = &mut samples[..whole_grains(gap)];
+                        let repeats = opus::repeats(packet);
                         self.decoder.recover(packet, samples);
                         self.line.push(samples);
-                        made.any = true;
+                        if repeats {
+                            self.jitter.count_repaired();
+                        }
+                        made.any |= !repeats;
                         made.at_end = 0;
                     } else {
                         self.conceal((gap - again).min(TICK - at), audible, &mut made);
@@ -143,4 +147,85 @@ impl OpusEar {
 /// The most whole grains that are no longer.
 fn whole_grains(samples: usize) -> usize {
     samples / GRAIN_SAMPLES * GRAIN_SAMPLES
+}
+
+#[cfg(test)]
+mod tests {
+    use opusic_c::{Application, Bitrate, Channels, Encoder, InbandFec, SampleRate};
+
+    use super::*;
+    use crate::Packet;
+
+    /// A minute of a buzz like a voice, with forward error correction.
+    fn packets() -> Vec<Vec<u8>> {
+        let mut encoder = Encoder::new(Channels::Mono, SampleRate::Hz48000, Application::Voip).expect("libopus works");
+        encoder.set_bitrate(Bitrate::Value(32_000)).expect("a usual rate");
+        encoder.set_complexity(0).expect("the least");
+        encoder.set_inband_fec(InbandFec::Mode1).expect("it has that");
+        encoder.set_packet_loss(10).expect("a percentage");
+        let sample = |n: usize| {
+            let time = n as f64 / 48_000.0;
+            let buzz: f64 = (1..20).map(|k| (f64::from(k) * 800.0 * time).sin() / f64::from(k)).sum();
+            (6000.0 * buzz * (25.0 * time).sin().abs()) as i16 as u16
+        };
+        let encode = |tick: usize| {
+            let pcm: Vec<u16> = (0..TICK).map(|n| sample(tick % 50 * TICK + n)).collect();
+            let mut packet = vec![0; 1275];
+            let length = encoder.encode_to_slice(&pcm, &mut packet).expect("it encodes");
+            packet.truncate(length);
+            packet
+        };
+        (0..3000).map(encode).collect()
+    }
+
+    #[test]
+    fn r66_the_next_packet_is_waited_for_where_losses_make_that_worth_while() {
+        let (mut ear, mut gate) = (OpusEar::new().expect("libopus works"), Gate::default());
+        let packets = packets();
+        let mut stats = Vec::new();
+        for (n, payload) in packets.iter().enumerate() {
+            // From the tenth second to the thirtieth every 20th is lost.
+            if !(500..1500).contains(&n) || n % 20 > 0 {
+                ear.jitter.push(&Packet {
+                    ssrc: 1,
+                    sequence: n as u16,
+                    timestamp: (n * TICK) as u32,
+                    marker: false,
+                    level: None,
+                    since_tick_us: 10_000,
+                    payload,
+                });
+            }
+            ear.pull(&mut gate, &mut [0; TICK]);
+            stats.push(ear.jitter.stats());
+        }
+        let (before, learning, during, end) = (stats[499], stats[600], stats[1499], stats[2999]);
+        assert_eq!((before.delay_us, before.concealed), (10_000, 0));
+        assert_eq!(during.delay_us, 30_000, "the next packet is there");
+        assert_eq!(during.concealed, learning.concealed, "{learning:?} {during:?}");
+        assert_eq!(during.repaired - learning.repaired, 45, "{learning:?} {during:?}");
+        assert!(end.delay_us < 15_000, "there is nothing to wait for any more: {end:?}");
+        assert_eq!((end.late, end.early, end.invalid), (0, 0, 0));
+    }
+
+    #[test]
+    fn packets_that_overlap_or_are_broken_leave_no_hole() {
+        let (mut ear, mut gate) = (OpusEar::new().expect("libopus works"), Gate::default());
+        for (n, payload) in packets().iter().take(100).enumerate() {
+            let broken = [0xff, 0xff, 0xff];
+            ear.jitter.push(&Packet {
+                ssrc: 1,
+                sequence: n as u16,
+                // Every tenth begins 5 ms too early.
+                timestamp: (n * TICK) as u32 - if n % 10 == 5 { 240 } else { 0 },
+                marker: false,
+                level: None,
+                since_tick_us: 10_000,
+                payload: if n % 10 == 7 { &broken } else { payload },
+            });
+            let mut out = [0; TICK];
+            assert!(n < 5 || ear.pull(&mut gate, &mut out));
+        }
+        assert_eq!(ear.jitter.stats().invalid, 10);
+    }
 }

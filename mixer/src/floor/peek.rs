@@ -61,38 +61,9 @@ fn level(law: Law, payload: &[u8]) -> Level {
 
 /// Whether the encoder took an Opus packet's first frame for speech; `None` if it doesn't tell, which CELT never does.
 fn voice(packet: &[u8]) -> Option<bool> {
-    let toc = *packet.first()?;
-    let silk_frames = match toc >> 3 {
-        config @ 0..=11 => [1, 1, 2, 3][usize::from(config & 3)],
-        12..=15 => 1,
-        _ => return None,
-    };
-    // The first bits of a frame are as probable as not, so that the range coder writes them as they are: one for each 20 ms of the
-    // channel, the middle one if there are two (RFC 6716 section 4.2.3).
-    let first = *packet.get(head(packet)?)?;
-    Some(first >> (8 - silk_frames) != 0)
-}
-
-/// Bytes before an Opus packet's first frame (RFC 6716 section 3.2).
-fn head(packet: &[u8]) -> Option<usize> {
-    const LONG: u8 = 252;
-    let length_at = |at: usize| Some(if *packet.get(at)? < LONG { 1 } else { 2 });
-    match *packet.first()? & 3 {
-        0 | 1 => Some(1),
-        2 => Some(1 + length_at(1)?),
-        _ => {
-            let count = *packet.get(1)?;
-            let (varied, padded, frames) = (count & 0x80 != 0, count & 0x40 != 0, count & 0x3f);
-            let mut at = 2;
-            if padded {
-                at += packet[2..].iter().take_while(|&&length| length == 255).count() + 1;
-            }
-            for _ in 1..if varied { frames } else { 1 } {
-                at += length_at(at)?;
-            }
-            Some(at)
-        }
-    }
+    // The bits of the channel's frames come first, those of the middle one if there are two (RFC 6716 section 4.2.3).
+    let (first, frames) = opus::silk_head(packet)?;
+    Some(first >> (8 - frames) != 0)
 }
 
 #[cfg(test)]
@@ -164,7 +135,7 @@ mod tests {
             (&[0x0b, 0x41, 2, 0x80, 0, 0], 3),
             (&[0x0b, 0xc2, 255, 1, 9, 0x80], 5),
         ] {
-            assert_eq!((head(packet), voice(packet)), (Some(at), Some(true)), "{packet:?}");
+            assert_eq!((opus::head(packet), voice(packet)), (Some(at), Some(true)), "{packet:?}");
         }
         // Cut anywhere, or endless padding: nothing is found, and nothing breaks.
         for packet in [&[][..], &[0x0b], &[0x0a], &[0x0a, 252], &[0x0b, 0xc3, 255, 255], &[0x0b, 0xbf, 1]] {

@@ -15,7 +15,7 @@ pub(crate) use packets::Packets;
 pub(crate) use samples::{Run, Samples};
 pub(crate) use timing::Turn;
 
-use timing::{Arrival, Timing};
+use timing::{Arrival, Shape, Timing};
 
 use crate::Packet;
 
@@ -36,6 +36,8 @@ pub struct JitterStats {
     pub invalid: u64,
     /// Ticks in which something was missing when its turn came.
     pub concealed: u64,
+    /// Ticks in which it was there once more, in the next packet (forward error correction).
+    pub repaired: u64,
     /// Milliseconds of audio left out to get the delay down.
     pub dropped_ms: u64,
     /// Milliseconds of audio put in to get the delay up.
@@ -51,6 +53,11 @@ pub(crate) trait Store {
 
     /// How long a payload lasts, in units; `None` if it can't be one.
     fn duration(payload: &[u8]) -> Option<u32>;
+
+    /// Whether a payload holds what was in the one before once more.
+    fn repeats(_payload: &[u8]) -> bool {
+        false
+    }
 
     /// Keeps a payload that begins that many units after the next turn does (before, if negative); `false` if there is no place.
     fn put(&mut self, offset: i32, payload: &[u8]) -> bool;
@@ -94,7 +101,14 @@ impl<S: Store> Jitter<S> {
             self.stats.invalid += 1;
             return;
         };
-        match self.timing.arrive(packet, duration, S::ROOM) {
+        match self.timing.arrive(
+            packet,
+            Shape {
+                duration,
+                repeats: S::repeats(packet.payload),
+            },
+            S::ROOM,
+        ) {
             Arrival::Keep { offset, skipped } => {
                 if skipped > 0 {
                     self.dropped += u64::from(skipped);
@@ -157,6 +171,11 @@ impl<S: Store> Jitter<S> {
     /// Counts a tick in which something was missing.
     pub(crate) fn count_concealed(&mut self) {
         self.stats.concealed += 1;
+    }
+
+    /// Counts a tick in which a later packet helped out.
+    pub(crate) fn count_repaired(&mut self) {
+        self.stats.repaired += 1;
     }
 
     pub(crate) fn stats(&self) -> JitterStats {

@@ -86,6 +86,10 @@ impl Store for Packets {
         if payload.len() > LONGEST { None } else { opus::duration(payload) }
     }
 
+    fn repeats(payload: &[u8]) -> bool {
+        opus::repeats(payload)
+    }
+
     fn put(&mut self, offset: i32, payload: &[u8]) -> bool {
         let Some(duration) = Self::duration(payload) else {
             return false;

@@ -1,4 +1,4 @@
-//! Which sequence numbers came.
+//! Which sequence numbers came, and how many didn't.
 
 /// The last 64 sequence numbers (like RFC 3711 section 3.3.2's replay list).
 #[derive(Debug, Default)]
@@ -33,9 +33,67 @@ impl Seen {
     }
 }
 
+/// One, in fractions of a packet.
+const WHOLE: u32 = 1 << 16;
+/// Packets over which loss is averaged.
+const AVERAGED: u32 = 128;
+/// Loss that is heavy, 2 %, until it is under 1 %.
+const HEAVY: u32 = WHOLE / 50;
+const LIGHT: u32 = WHOLE / 100;
+/// Numbers left out at once that are no loss any more, but another run.
+const MOST: i16 = 50;
+
+/// How much is lost of late.
+#[derive(Debug, Default)]
+pub(super) struct Loss {
+    rate: u32,
+    heavy: bool,
+}
+
+impl Loss {
+    /// Takes a packet whose number is so far after the newest.
+    pub(super) fn record(&mut self, ahead: i16) {
+        if ahead <= 0 {
+            // It counted as lost, and is only late.
+            self.rate = self.rate.saturating_sub(WHOLE / AVERAGED);
+        } else if ahead <= MOST {
+            self.rate -= self.rate / AVERAGED;
+            for _ in 1..ahead {
+                self.rate += (WHOLE - self.rate) / AVERAGED;
+            }
+        }
+        self.heavy = self.rate > if self.heavy { LIGHT } else { HEAVY };
+    }
+
+    pub(super) fn is_heavy(&self) -> bool {
+        self.heavy
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn heavy_loss_is_noticed_within_two_seconds_and_forgotten_again() {
+        let mut loss = Loss::default();
+        let mut record = |ahead, count| {
+            (0..count).for_each(|_| loss.record(ahead));
+            loss.is_heavy()
+        };
+        assert!(!record(1, 100) && !record(2, 1));
+        for _ in 0..5 {
+            record(1, 18);
+            record(2, 1);
+        }
+        assert!(record(1, 1), "one in twenty");
+        assert!(!record(1, 250));
+        // One that is overtaken isn't lost.
+        for _ in 0..50 {
+            assert!(!record(2, 1) && !record(-1, 1));
+        }
+        assert!(!record(i16::MAX, 3) && !record(i16::MIN, 3));
+    }
 
     #[test]
     fn numbers_wrap_and_count_once() {

@@ -4,7 +4,10 @@
 //! delay against the sender's clock. It stands on the least value with which a packet begins with a turn (whole packets, or parts of them,
 //! then never wait in vain) and 99 of 100 packets come in time.
 
-use super::{delay::Delay, sequence::Seen};
+use super::{
+    delay::Delay,
+    sequence::{Loss, Seen},
+};
 use crate::Packet;
 
 /// Time by which a first packet must come before its turn, in microseconds: so much later may those after it be.
@@ -24,6 +27,15 @@ const FORGOTTEN: u32 = 250;
 const MISFITS: u32 = 3;
 
 const TICK_US: u32 = crate::TICK_MS * 1000;
+
+/// What a packet's payload is like.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Units.
+    pub(super) duration: u32,
+    /// It holds what was in the packet before once more.
+    pub(super) repeats: bool,
+}
 
 /// What to do with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +73,7 @@ pub(super) struct Timing {
     now: u32,
     delay: Delay,
     seen: Seen,
+    loss: Loss,
     /// `None` before the first packet.
     line: Option<Line>,
 }
@@ -78,6 +91,9 @@ struct Line {
     zero: u32,
     /// What the delay ought to be, as a transit time.
     target: i32,
+    /// Units before a packet that it holds once more, if it does, and how many turns ago the last one did.
+    repeats: u32,
+    unrepeated: u32,
     /// Least steps in which the delay changes so that packets begin with turns.
     grid: u32,
     starved: u32,
@@ -96,21 +112,24 @@ impl Timing {
             now: 0,
             delay: Delay::new(tick),
             seen: Seen::default(),
+            loss: Loss::default(),
             line: None,
         }
     }
 
-    pub(super) fn arrive(&mut self, packet: &Packet<'_>, duration: u32, room: u32) -> Arrival {
+    pub(super) fn arrive(&mut self, packet: &Packet<'_>, shape: Shape, room: u32) -> Arrival {
         let Some(line) = self.line.as_mut().filter(|line| line.ssrc == packet.ssrc) else {
-            return self.restart(packet, duration);
+            return self.restart(packet, shape);
         };
         if line.starved >= STARVED {
-            return self.resume(packet, duration);
+            return self.resume(packet, shape);
         }
+        let duration = shape.duration;
         let ahead = self.seen.ahead(packet.sequence);
         if !self.seen.insert(packet.sequence) {
             return Arrival::Duplicate;
         }
+        self.loss.record(ahead);
         let offset = packet.timestamp.wrapping_sub(line.next) as i32;
         let end = i64::from(offset) + i64::from(duration);
         let waiting = line.end.wrapping_sub(line.next) as i32;
@@ -136,7 +155,7 @@ impl Timing {
             line.misfits += u32::from(!line.misfit_in_this_tick);
             line.misfit_in_this_tick = true;
             if line.misfits >= MISFITS || (packet.marker && waiting <= 0) {
-                return self.restart(packet, duration);
+                return self.restart(packet, shape);
             }
             if end > 0 {
                 return Arrival::Early;
@@ -146,8 +165,7 @@ impl Timing {
         if arrival != Arrival::Late {
             line.misfits = 0;
             if is_newest {
-                line.grid = gcd(duration, self.tick);
-                (line.newest, line.end) = (packet.timestamp, packet.timestamp.wrapping_add(duration));
+                line.note(packet, shape, self.tick);
             }
         }
         // One that is much later than any delay may be of another time.
@@ -159,9 +177,9 @@ impl Timing {
     }
 
     /// Begins with a source of which nothing is known.
-    fn restart(&mut self, packet: &Packet<'_>, duration: u32) -> Arrival {
+    fn restart(&mut self, packet: &Packet<'_>, shape: Shape) -> Arrival {
         self.delay.clear();
-        let grid = gcd(duration, self.tick);
+        self.loss = Loss::default();
         self.line = Some(Line {
             ssrc: packet.ssrc,
             next: packet.timestamp,
@@ -169,18 +187,20 @@ impl Timing {
             end: packet.timestamp,
             zero: self.arrival(packet).wrapping_sub(packet.timestamp),
             target: 0,
-            grid,
+            grid: 1,
+            repeats: 0,
+            unrepeated: 0,
             starved: FORGOTTEN,
             misfits: 0,
             misfit_in_this_tick: false,
             jumped: true,
             changed: false,
         });
-        self.resume(packet, duration)
+        self.resume(packet, shape)
     }
 
     /// Goes on after a gap: the delay may be what it ought to be at once, since nobody hears it change.
-    fn resume(&mut self, packet: &Packet<'_>, duration: u32) -> Arrival {
+    fn resume(&mut self, packet: &Packet<'_>, shape: Shape) -> Arrival {
         self.seen = Seen::default();
         self.seen.insert(packet.sequence);
         let transit = self.transit(packet);
@@ -193,8 +213,7 @@ impl Timing {
             transit
         };
         self.delay.record(transit);
-        line.grid = gcd(duration, self.tick);
-        (line.newest, line.end) = (packet.timestamp, packet.timestamp.wrapping_add(duration));
+        line.note(packet, shape, self.tick);
         line.misfits = 0;
         let usual = self.delay.quantile().unwrap_or(transit);
         line.target = line.on_grid(self.now, self.tick, usual.max(least));
@@ -210,12 +229,16 @@ impl Timing {
         let (spare, much) = (self.units(SPARE_US) as i32, self.units(SPARE_US + HYSTERESIS_US) as i32);
         let Some(line) = &mut self.line else { return Turn::Idle };
         line.misfit_in_this_tick = false;
+        line.unrepeated = line.unrepeated.saturating_add(1);
         let ready = line.end.wrapping_sub(line.next) as i32;
         line.starved = if ready > 0 { 0 } else { line.starved.saturating_add(1) };
         if line.starved >= STARVED {
             return Turn::Idle;
         }
         if let Some(usual) = self.delay.quantile() {
+            // What a lost packet held is of use if the next one is there in time.
+            let repeats = self.loss.is_heavy() && line.unrepeated < FORGOTTEN;
+            let usual = usual + if repeats { line.repeats as i32 } else { 0 };
             let (least, most) = (
                 line.on_grid(self.now, self.tick, usual + spare),
                 line.on_grid(self.now, self.tick, usual + much),
@@ -269,6 +292,15 @@ impl Timing {
 }
 
 impl Line {
+    /// Takes the newest packet.
+    fn note(&mut self, packet: &Packet<'_>, shape: Shape, tick: u32) {
+        self.grid = gcd(shape.duration, tick);
+        if shape.repeats {
+            (self.repeats, self.unrepeated) = (shape.duration, 0);
+        }
+        (self.newest, self.end) = (packet.timestamp, packet.timestamp.wrapping_add(shape.duration));
+    }
+
     /// What the delay is, as a transit time: with that one, a packet comes just as its turn begins.
     fn delay(&self, now: u32) -> i32 {
         now.wrapping_sub(self.next).wrapping_sub(self.zero) as i32
