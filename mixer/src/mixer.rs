@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Rate, Refused, Talker,
+    CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Player, Rate, Refused, Sound, Talker,
     ear::Prober,
     event::Events,
     floor::{Floor, MAX_VOICES, Standing},
@@ -22,6 +22,9 @@ const MAX_LEGS: usize = 10_000;
 
 /// Events that wait to be polled, per leg: speaking, not speaking, and a mute or two between polls.
 const EVENTS_PER_LEG: usize = 4;
+
+/// Sounds that play at one time: a prompt, a tone, a file and music.
+const MAX_PLAYERS: usize = 4;
 
 /// Skipped ticks after which no jitter buffer holds anything any more.
 const MAX_SKIM: u32 = 64;
@@ -69,6 +72,8 @@ pub struct Mixer {
     voices: Vec<Voice>,
     /// The same for those who hear it, twice over: so that those after one, and round to those before, lie side by side.
     talkers: Vec<Talker>,
+    /// Sounds that no leg makes.
+    players: Vec<(Sound, Box<Player>)>,
     mix: Mix,
     /// The last samples of voices that were in the last tick and aren't in this one, added up.
     ended: i32,
@@ -115,7 +120,8 @@ impl Mixer {
             decoded: 0,
             voices: Vec::with_capacity(voices),
             talkers: Vec::with_capacity(2 * voices),
-            mix: Mix::new(voices),
+            players: Vec::with_capacity(MAX_PLAYERS),
+            mix: Mix::new(voices + MAX_PLAYERS),
             ended: 0,
             filters: Filters::new(),
             limiter: Limiter::new(),
@@ -141,6 +147,40 @@ impl Mixer {
     /// a packet can name (RFC 3550 section 5.1).
     pub fn set_places(&mut self, places: usize) {
         self.floor.set_places(places);
+    }
+
+    /// Plays a sound to everybody from the next tick on; gives it back if as many play as can.
+    pub fn play(&mut self, sound: Sound, player: Box<Player>) -> Result<(), Box<Player>> {
+        if self.players.len() == MAX_PLAYERS {
+            return Err(player);
+        }
+        self.players.push((sound, player));
+        Ok(())
+    }
+
+    /// Fades a sound out, within a tick. One that isn't there any more is as good.
+    pub fn stop(&mut self, sound: Sound) {
+        let playing = self.players.iter_mut().find(|(playing, _)| *playing == sound);
+        if let Some((_, player)) = playing {
+            player.stop();
+        }
+    }
+
+    /// Takes out a sound that is over, to be dropped elsewhere.
+    pub fn poll_played(&mut self) -> Option<(Sound, Box<Player>)> {
+        let at = self.players.iter().position(|(_, player)| player.is_over())?;
+        Some(self.players.swap_remove(at))
+    }
+
+    /// Takes out all sounds, to be played on elsewhere.
+    pub fn take_players(&mut self) -> impl Iterator<Item = (Sound, Box<Player>)> {
+        self.players.drain(..)
+    }
+
+    /// What was said and played in the last tick, all together, and the rate of it.
+    pub fn mixed(&self) -> (&[i16], Rate) {
+        let [_, last] = &self.recent;
+        (last.pcm(), last.rate())
     }
 
     /// Takes a packet that came for the leg; packets for legs that aren't here are ignored.
@@ -342,13 +382,17 @@ impl Mixer {
     }
 
     fn add_voices(&mut self, listeners: Option<Rate>) {
-        let voices = self.voices.iter().map(|voice| voice.frame.rate()).max();
+        let sounds = self.players.iter_mut().filter_map(|(_, player)| player.pull()).max();
+        let voices = self.voices.iter().map(|voice| voice.frame.rate()).max().max(sounds);
         let former = self.rate.choose(voices, listeners);
         self.mix.begin(self.rate.now(), former);
         for Voice { at, frame } in &self.voices {
             let audio = &mut self.legs[*at].1;
             audio.last = Some(self.mix.add(&self.filters, &audio.tail, frame));
             audio.tail.keep(frame.pcm());
+        }
+        for (_, player) in &mut self.players {
+            player.mix_into(&mut self.mix, &self.filters);
         }
         self.mix.add_end(std::mem::take(&mut self.ended));
     }

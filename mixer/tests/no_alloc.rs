@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{CODECS, Dice, Phone, RATES, Room, Says};
-use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer};
+use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer, Player, Rate, Sound};
 
 thread_local! {
     /// Calls to the heap while the watch is on. Per thread, for the test harness has threads of its own.
@@ -134,6 +134,8 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
         phones[3].settings.dtx = true;
         phones[0].settings.comfort_noise = true;
         let mut room = Room::new(rate, phones);
+        let music = Player::new((0..5000).collect::<Vec<i16>>().into(), Rate::Wide, 12, true);
+        room.mixer.play(Sound(1), music).expect("there is room");
         let mut outputs = 0;
         for turn in 0..200u64 {
             if turn % 20 == 0 {
