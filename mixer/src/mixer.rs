@@ -55,8 +55,6 @@ pub struct Packet<'a> {
 pub struct Mixer {
     rate: MixingRate,
     capacity: usize,
-    /// Whether voices are mixed at all.
-    open: bool,
     tick: u64,
     /// Sorted by leg.
     legs: Vec<(Leg, Box<LegAudio>)>,
@@ -110,7 +108,6 @@ impl Mixer {
         Ok(Self {
             rate: MixingRate::new(cap),
             capacity,
-            open,
             tick: 0,
             legs: Vec::with_capacity(capacity),
             events: Events::new(EVENTS_PER_LEG * capacity),
@@ -187,7 +184,9 @@ impl Mixer {
     pub fn push(&mut self, leg: Leg, packet: Packet<'_>) {
         if let Ok(at) = self.find(leg) {
             let audio = &mut self.legs[at].1;
-            self.floor.arrive(at, audio.settings().codec, &packet);
+            if self.prober.is_some() {
+                self.floor.arrive(at, audio.settings().codec, &packet);
+            }
             audio.push(&packet);
         }
     }
@@ -319,15 +318,14 @@ impl Mixer {
 
     /// Decides who is heard (rule R65).
     fn choose(&mut self) {
+        let Some(prober) = &mut self.prober else { return };
         for (at, (_, audio)) in self.legs.iter().enumerate() {
-            self.floor.turn(at, self.open && audio.heard && !audio.muted);
+            self.floor.turn(at, audio.heard && !audio.muted);
         }
-        if let Some(prober) = &mut self.prober {
-            self.floor.doubt();
-            while let Some(at) = self.floor.next_probe() {
-                self.floor.probed(at, self.legs[at].1.probe(prober));
-                self.decoded += 1;
-            }
+        self.floor.doubt();
+        while let Some(at) = self.floor.next_probe() {
+            self.floor.probed(at, self.legs[at].1.probe(prober));
+            self.decoded += 1;
         }
         self.floor.choose();
     }
