@@ -81,6 +81,11 @@ impl LegAudio {
         self.ear.pull(gate, frame.pcm_mut())
     }
 
+    /// Is to be heard from what came so many ticks ago on.
+    pub(crate) fn rewind(&mut self, ticks: u8) {
+        self.ear.rewind(ticks);
+    }
+
     /// How loud it is by its newest packets.
     pub(crate) fn probe(&mut self, prober: &mut Prober) -> Level {
         self.ear.probe(prober)

@@ -347,6 +347,9 @@ impl Mixer {
                 false
             } else {
                 self.decoded += 1;
+                if let waited @ 1.. = self.floor.waited(at) {
+                    audio.rewind(waited);
+                }
                 let voice = audio.pull(self.floor.gate(at), &mut frame);
                 let level = self.floor.heard(at).dbov();
                 if voice {

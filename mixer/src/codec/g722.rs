@@ -8,7 +8,7 @@
 pub(crate) const SILENCE: u8 = 0xfd;
 
 /// Taps of the filters that split and join the bands (table 11).
-const TAPS: usize = 24;
+pub(crate) const TAPS: usize = 24;
 const SPLIT: [i32; TAPS] = {
     const HALF: [i32; TAPS / 2] = [3, -11, -11, 53, 12, -156, 32, 362, -210, -805, 951, 3876];
     let mut taps = [0; TAPS];

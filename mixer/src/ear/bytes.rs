@@ -20,6 +20,14 @@ impl Bytes {
         }
     }
 
+    /// Samples that come out wrong after bytes passed undecoded.
+    pub(super) fn blur(&self) -> usize {
+        match self {
+            Self::Law(_) => 0,
+            Self::G722(_) => g722::TAPS,
+        }
+    }
+
     /// Lets bytes pass undecoded.
     pub(super) fn skim(&mut self, bytes: &[u8]) {
         match self {

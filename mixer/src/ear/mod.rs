@@ -66,6 +66,14 @@ impl Ear {
         }
     }
 
+    /// Goes back to what came so many ticks ago and passed undecoded.
+    pub(crate) fn rewind(&mut self, ticks: u8) {
+        match self {
+            Self::Phone(phone) => phone.rewind(ticks),
+            Self::Opus(opus) => opus.jitter.rewind(ticks.into()),
+        }
+    }
+
     /// What comes next doesn't follow from the voice that was heard last.
     pub(crate) fn forget(&mut self) {
         match self {

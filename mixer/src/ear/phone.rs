@@ -67,6 +67,14 @@ impl Phone {
         self.forget();
     }
 
+    /// Goes back, unless the decoder has heard what passed: it would hear it twice.
+    pub(super) fn rewind(&mut self, ticks: u8) {
+        match self.bytes {
+            Bytes::Law(_) => self.jitter.rewind(ticks.into()),
+            Bytes::G722(_) => {}
+        }
+    }
+
     /// Units of the store that are decoded already.
     fn decoded(&self) -> usize {
         self.line.len() / self.rate.ratio()
@@ -90,7 +98,9 @@ impl Phone {
             }
         };
         if voice && !self.spoke {
-            fade_in(out, self.rate);
+            let (blurred, clear) = out.split_at_mut(self.bytes.blur());
+            blurred.fill(0);
+            fade_in(clear, self.rate);
         } else if !voice && self.spoke {
             self.forget();
         }

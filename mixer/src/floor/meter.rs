@@ -17,6 +17,11 @@ const YIELD: u8 = 10;
 /// Every so many packets a claim is checked against the packet's bytes; a power of two.
 const CHECK_EVERY: u16 = 16;
 
+/// Most ticks by which a leg's first word is made up for when it gets the floor late.
+const MOST_REWOUND: u8 = 3;
+/// Ticks after which it is no first word any more: 200 ms.
+const FIRST_WORD: u8 = 10;
+
 /// Where a leg stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -47,6 +52,8 @@ pub(super) struct Meter {
     guess: Guess,
     /// A claim of silence is to be checked by a probe.
     suspect: bool,
+    /// Ticks for which it has spoken without the floor; and in the tick in which it gets it, for which it had to wait.
+    waiting: u8,
     /// By how much it was louder than the quietest holder, in dB, summed over ticks.
     credit: u8,
 }
@@ -92,6 +99,8 @@ impl Meter {
 
     /// Begins a tick.
     pub(super) fn turn(&mut self, free: bool) {
+        let waits = self.standing == Standing::Out && self.now >= SPEAK_FLOOR;
+        self.waiting = if waits { self.waiting.saturating_add(1) } else { 0 };
         self.told.turn();
         self.guess.turn();
         (self.free, self.fresh) = (free, false);
@@ -173,6 +182,14 @@ impl Meter {
 
     pub(super) fn leave(&mut self) {
         self.standing = Standing::Leaving;
+    }
+
+    pub(super) fn waited(&self) -> u8 {
+        if self.holds() && self.waiting <= FIRST_WORD {
+            self.waiting.min(MOST_REWOUND)
+        } else {
+            0
+        }
     }
 
     /// How loud a challenger must clearly be.

@@ -167,6 +167,11 @@ impl Floor {
         self.meters[at].standing
     }
 
+    /// How many ticks ago the first word began of a leg that gets the floor in this tick and had to wait for it; at most 3.
+    pub(crate) fn waited(&self, at: usize) -> u8 {
+        self.meters[at].waited()
+    }
+
     /// What takes the decoded voice of a leg that has the floor, and tells whether it is to be mixed; then comes [`Self::heard`].
     pub(crate) fn gate(&mut self, at: usize) -> &mut Gate {
         &mut self.meters[at].gate

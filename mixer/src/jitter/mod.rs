@@ -65,6 +65,9 @@ pub(crate) trait Store {
     /// Moves on by so many units; what lay in them is gone.
     fn pass(&mut self, units: u32);
 
+    /// Goes back to what was passed over, by no more than so many units; tells by how many.
+    fn rewind(&mut self, units: u32) -> u32;
+
     /// Forgets everything.
     fn clear(&mut self);
 }
@@ -157,6 +160,14 @@ impl<S: Store> Jitter<S> {
         if let Turn::Play { excess, .. } = self.turn() {
             self.pass(self.tick.saturating_add_signed(excess));
         }
+    }
+
+    /// Goes back to what came so many ticks ago, if that was passed over since (rule R65). The delay is longer by so much, until it falls
+    /// again.
+    pub(crate) fn rewind(&mut self, ticks: u32) {
+        let back = ((ticks + 1) * self.tick).saturating_sub(self.timing.ready());
+        let back = self.store.rewind(back.min(ticks * self.tick));
+        self.timing.rewind(back);
     }
 
     pub(crate) fn store(&mut self) -> &mut S {

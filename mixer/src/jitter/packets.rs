@@ -9,8 +9,11 @@ const PLACES: usize = 32;
 const BYTES: usize = 6 * 1024;
 /// Longest packet accepted, in bytes: RFC 6716 section 3.2.1's longest frame, and about what a network carries unfragmented.
 const LONGEST: usize = 1275;
-/// Packets that stay when they were passed over undecoded (rule R65).
-const PAST: usize = 3;
+/// Packets that stay when they were passed over undecoded: three to be heard, or to tell how loud they are, and two by which a decoder
+/// comes to itself before (rule R65).
+const PAST: usize = 5;
+/// Packets that tell how loud a leg is.
+const NEWEST: usize = 3;
 
 const TICK: i32 = Codec::Opus.clock_step() as i32;
 
@@ -69,7 +72,7 @@ impl Packets {
     /// The last three packets in order, whether their turn was or not.
     pub(crate) fn newest(&self) -> impl Iterator<Item = &[u8]> {
         let places = &self.places[..self.count];
-        let (before, last) = places.split_at(self.count.saturating_sub(PAST));
+        let (before, last) = places.split_at(self.count.saturating_sub(NEWEST));
         let mut at: usize = before.iter().map(|place| place.length).sum();
         last.iter().map(move |place| {
             at += place.length;
@@ -125,6 +128,16 @@ impl Store for Packets {
         }
     }
 
+    fn rewind(&mut self, units: u32) -> u32 {
+        let places = &mut self.places[..self.count];
+        let within = |place: &&Place| place.offset < 0 && place.offset.unsigned_abs() <= units;
+        let back = places.iter().find(within).map_or(0, |place| place.offset.unsigned_abs());
+        places
+            .iter_mut()
+            .for_each(|place| place.offset = place.offset.saturating_add_unsigned(back));
+        back
+    }
+
     fn clear(&mut self) {
         self.count = 0;
     }
@@ -164,16 +177,34 @@ mod tests {
     }
 
     #[test]
-    fn r65_the_last_three_undecoded_packets_stay() {
+    fn r65_the_last_undecoded_packets_stay_and_can_be_gone_back_to() {
         let mut store = Packets::new();
         for n in 0..8 {
             assert!(store.put(960 * n, &packet(n, 40)));
         }
-        store.pass(5 * 960);
-        assert_eq!(take(&mut store), Some((-3 * 960, packet(2, 40))));
+        store.pass(7 * 960);
+        assert_eq!(take(&mut store), Some((-5 * 960, packet(2, 40))));
         assert_eq!(store.count, 5);
         store.pass(u32::MAX);
         assert_eq!(store.count, PAST);
+        assert_eq!(store.rewind(3 * 960), 0, "long ago");
+    }
+
+    #[test]
+    fn r65_packets_that_were_passed_over_can_be_gone_back_to() {
+        let mut store = Packets::new();
+        for n in 0..8 {
+            assert!(store.put(960 * n, &packet(n, 40)));
+        }
+        assert_eq!(store.rewind(960), 0, "nothing was passed over");
+        store.pass(6 * 960 + 480);
+        // Not further than asked for, and to where a packet begins.
+        assert_eq!(store.rewind(3 * 960), 2 * 960 + 480);
+        assert_eq!(store.past(), Some(&packet(1, 40)[..]));
+        while store.past().is_some() {
+            store.drop_first();
+        }
+        assert_eq!(take(&mut store), Some((0, packet(4, 40))));
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use super::Store;
 
-/// Units that fit: 320 ms, a delay of 200 ms with packets of 120.
-const SIZE: usize = 2560;
+/// Units ahead of the next turn that fit: 320 ms, a delay of 200 ms with packets of 120.
+const AHEAD: usize = 2560;
+/// Units that stay when they were passed over, for a leg that is to be heard from its first word on (rule R65): 64 ms.
+const PAST: usize = 512;
+const SIZE: usize = AHEAD + PAST;
 const WORDS: usize = SIZE / 64;
 
 /// Longest payload accepted: 120 ms.
@@ -77,7 +80,7 @@ impl Samples {
 }
 
 impl Store for Samples {
-    const ROOM: u32 = SIZE as u32;
+    const ROOM: u32 = AHEAD as u32;
 
     fn duration(payload: &[u8]) -> Option<u32> {
         (1..=LONGEST).contains(&payload.len()).then_some(payload.len() as u32)
@@ -87,7 +90,7 @@ impl Store for Samples {
         let missed = (-offset).max(0) as usize;
         let at = offset.max(0) as usize;
         let payload = payload.get(missed..).unwrap_or_default();
-        if at + payload.len() > SIZE {
+        if at + payload.len() > AHEAD {
             return false;
         }
         let from = (self.head + at) % SIZE;
@@ -99,8 +102,22 @@ impl Store for Samples {
     }
 
     fn pass(&mut self, units: u32) {
-        self.change(self.head, (units as usize).min(SIZE), |word, bits| *word &= !bits);
+        // What lies longest behind makes room for what comes.
+        self.change((self.head + AHEAD) % SIZE, (units as usize).min(SIZE), |word, bits| *word &= !bits);
         self.head = (self.head + units as usize) % SIZE;
+    }
+
+    fn rewind(&mut self, units: u32) -> u32 {
+        let back = (units as usize).min(PAST);
+        let first = (1..=back).rev().find(|back| {
+            let at = (self.head + SIZE - back) % SIZE;
+            self.there[at / 64] >> (at % 64) & 1 == 1
+        });
+        let back = first.unwrap_or(0);
+        self.head = (self.head + SIZE - back) % SIZE;
+        // What now lies behind is what was farthest ahead.
+        self.change((self.head + AHEAD) % SIZE, back, |word, bits| *word &= !bits);
+        back as u32
     }
 
     fn clear(&mut self) {
@@ -154,6 +171,26 @@ mod tests {
             }
             assert!(taken > 13_000);
         }
+    }
+
+    #[test]
+    fn r65_what_was_passed_over_can_be_gone_back_to() {
+        let mut store = Samples::new();
+        let all: Vec<u8> = (0..4000).map(|n| (n % 251) as u8).collect();
+        for (n, payload) in all.chunks(160).enumerate() {
+            assert!(store.put(160, payload));
+            store.pass(160);
+            let back = store.rewind(480) as usize;
+            // The newest lies ahead; before the first there was nothing.
+            assert_eq!(back, 480.min(160 * n));
+            let Run::There(bytes) = store.run(0, 160) else { panic!("{n}") };
+            assert_eq!(bytes[0], all[160 * n - back]);
+            store.pass(back as u32);
+        }
+        store.pass(PAST as u32 + 160);
+        assert_eq!(store.rewind(480), 0, "long ago");
+        store.clear();
+        assert_eq!(store.rewind(480), 0);
     }
 
     #[test]

@@ -264,6 +264,19 @@ impl Timing {
         }
     }
 
+    /// How many units lie between the next turn and the newest packet's end.
+    pub(super) fn ready(&self) -> u32 {
+        let ready = |line: &Line| (line.end.wrapping_sub(line.next) as i32).max(0).unsigned_abs();
+        self.line.as_ref().map_or(0, ready)
+    }
+
+    /// Lets the turn be once more at what was passed over so many units ago.
+    pub(super) fn rewind(&mut self, units: u32) {
+        if let Some(line) = &mut self.line {
+            line.next = line.next.wrapping_sub(units);
+        }
+    }
+
     /// Forgets what was learnt about the way: from now on ticks come at other times.
     pub(super) fn forget(&mut self) {
         self.delay.clear();
