@@ -26,7 +26,7 @@ use tokio_rustls::{
         version::{TLS12, TLS13},
     },
 };
-use tracing::{info, warn};
+use tracing::{debug, warn};
 
 use super::SipSocketCounters;
 use crate::model::certificate;
@@ -212,14 +212,11 @@ impl Handshakes {
             SipSocketCounters::count(&self.counters.handshakes_refused);
             return None;
         };
-        let is_ours = matches!(end, End::Client(_));
         match timeout(tls.limits.time, handshake(&tls, stream, remote, end)).await {
             Ok(Ok(secured)) => Some(secured),
             Ok(Err(error)) => {
-                // Of ours, the operator wants to know why; of theirs, anybody may make as many as they like (rule R48).
-                if is_ours {
-                    info!(%error, "no TLS connection");
-                }
+                // Anybody may make as many as they like, and have us make some (rule R48).
+                debug!(%error, "no TLS connection");
                 SipSocketCounters::count(&self.counters.handshakes_failed);
                 None
             }

@@ -353,6 +353,9 @@ async fn an_exchanged_certificate_is_seen_by_new_connections_and_old_ones_go_on(
     let connector = authority.connector(&[&TLS12, &TLS13]);
     let shown = |peer: &TlsStream<TcpStream>| peer.get_ref().1.peer_certificates().expect("shown").to_vec();
     let mut old = connect(&connector, local).await;
+    // With the answer come the tickets for that.
+    old.write_all(b"\r\n\r\n").await.expect("written");
+    assert_eq!(read(&mut old, 2).await, b"\r\n");
     transport.exchange_tls(authority.tls(&["127.0.0.1", "conf.example.com"]));
     let mut new = connect(&connector, local).await;
     assert_ne!(shown(&old), shown(&new));
