@@ -156,7 +156,8 @@ fn media(mut s: Section<'_>, sip: Option<&Sip>) -> Media {
     };
     let hidden = sip.is_none_or(|sip| sip.listen.iter().any(|l| l.transport == Transport::Tls));
     if media.srtp == Policy::Required && !hidden {
-        let problem = "keys that phones send in plain SIP do not count, and [sip] listen names no tls address";
+        let problem =
+            "keys that phones send in plain SIP do not count, and [sip] listen names no tls address: only phones with DTLS-SRTP can call";
         s.warning("srtp", problem);
     }
     s.finish();

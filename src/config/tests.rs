@@ -252,7 +252,7 @@ fn r72_a_policy_that_shuts_most_phones_out_is_warned_of() {
     assert!(with("allowed").warnings.is_empty());
     assert_eq!(
         with("required").warnings[0].to_string(),
-        "line 8: media.srtp: keys that phones send in plain SIP do not count, and [sip] listen names no tls address"
+        "line 8: media.srtp: keys that phones send in plain SIP do not count, and [sip] listen names no tls address: only phones with DTLS-SRTP can call"
     );
     assert_eq!(
         mistakes(&format!("{SMALL}[media]\nsrtp = 'yes'\n")),

@@ -148,3 +148,32 @@ fn r72_keys_change_when_theirs_do_and_required_survives_no_downgrade() {
     let refused = w.at("guest").received.iter().any(|r| r.starts_with("SIP/2.0 488"));
     assert!(refused && w.at("guest").call.is_some(), "the offer is refused, the call goes on");
 }
+
+#[test]
+fn r72_asked_for_an_offer_we_make_one_that_can_be_met() {
+    for (policy, line) in [
+        (Policy::Never, "RTP/AVP 0 "),
+        (Policy::Allowed, "RTP/AVP 0 "),
+        // Keys of `a=crypto` would not count here.
+        (Policy::Required, "UDP/TLS/RTP/SAVPF 0 "),
+    ] {
+        let mut w = World::secured(9, policy);
+        w.phone("guest");
+        w.raw(
+            "guest",
+            "INVITE sip:blue@conf.example.com SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bKx\r\nMax-Forwards: 70\r\n\
+             From: <sip:guest@elsewhere.example>;tag=1\r\nTo: <sip:blue@conf.example.com>\r\nCall-ID: raw\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:guest@{at}>\r\nContent-Length: 0\r\n\r\n",
+        );
+        let answer = w.at("guest").received.iter().find(|r| r.starts_with("SIP/2.0 200")).expect("taken");
+        let audio = answer.lines().find(|l| l.starts_with("m=audio")).expect("an offer");
+        assert!(audio.contains(line), "{policy:?}: {audio}");
+        let has = |what: &str| answer.contains(what);
+        let (keys, fingerprint) = (has("a=crypto:1 AEAD_AES_128_GCM "), has("a=fingerprint:sha-256 07:07"));
+        assert_eq!(
+            (keys, fingerprint),
+            (policy == Policy::Allowed, policy == Policy::Required),
+            "{answer}"
+        );
+    }
+}

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use cusax::hub::{Cell, Input, RoomFactory};
 use cusax::model::control::{RoomCommand, RoomReply};
+use cusax::model::dtls::{Fingerprint, FingerprintHash};
 use cusax::model::srtp::Policy;
 use cusax::model::{
     Affiliation, BareJid, CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomConfig, RoomName, RoomRecord, StoreOp, media::Codec,
@@ -166,7 +167,7 @@ impl World {
                 codecs: vec![Codec::Pcmu, Codec::Pcma],
                 comfort_noise: false,
                 srtp,
-                fingerprint: None,
+                fingerprint: Some(Fingerprint::new(FingerprintHash::Sha256, &[7; 32])),
             },
             retry_after: Duration::from_secs(5),
         };

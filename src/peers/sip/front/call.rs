@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::model::media::{MediaFailure, Opening, PortKind, Unopened};
+use crate::model::srtp::Policy;
 use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
@@ -127,12 +128,11 @@ impl SipFront {
             session: self.rng.random_range(1..=i64::MAX as u64),
             codecs: self.settings.media.codecs.clone(),
             comfort_noise: self.settings.media.comfort_noise,
-            dtls: self
-                .settings
-                .media
-                .fingerprint
-                .clone()
-                .map(|fingerprint| LocalDtls { fingerprint, offer: false }),
+            dtls: self.settings.media.fingerprint.clone().map(|fingerprint| LocalDtls {
+                fingerprint,
+                // Of the two kinds of keys, asked for an offer, the one that can count here.
+                offer: terms.policy == Policy::Required && !terms.signalling_protected,
+            }),
             ice: (port == PortKind::Shared).then(|| IceSeed(self.rng.random())),
             terms,
         };
