@@ -115,23 +115,66 @@ fn main() -> Outcome<()> {
     }
 }
 
-/// Measures the parts that are wanted, of `pcmu`, `opus`, `talk`, `delay` and `loss`.
+/// Measures the parts that are wanted, of `pcmu`, `opus`, `talk`, `delay` and `loss`. What fails is told, and missing.
 fn run(plan: &Plan, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Trial>)> {
-    let folder = Folder::new("peer");
-    let sounds = Sounds::new(&folder, plan.voices, plan.speech)?;
+    let sounds = Sounds::new(&Folder::new("voices"), plan.voices, plan.speech)?;
     machine::pin(std::process::id(), machine::load_core())?;
-    let first = machine::prefer(std::process::id());
     let mut peers = vec![Peer::Ours];
     if janus::is_installed() {
         peers.push(Peer::Janus);
     } else {
         println!("without Janus: it is not installed (Debian: apt-get install janus)");
     }
+    describe();
+    let mut rows = rows(plan, &peers, &wanted);
+    for round in 1..=plan.rounds {
+        for row in &mut rows {
+            let name = format!("round {round} {} {} {}", row.peer.name(), row.cast.codec.name(), row.cast.people);
+            let window = Window::measure(row.peer, row.cast, &sounds, plan.settle, plan.window);
+            let Some(mut window) = told(&name, window) else { continue };
+            if !plan.strict {
+                window.void = None;
+            }
+            eprintln!("{name}: {:.2} % of a core", window.usage.server);
+            row.windows.push(window);
+        }
+    }
+    for row in &mut rows {
+        let valid = row.windows.iter().filter(|w| w.void.is_none());
+        row.pesq = quality::pesq(&valid.filter_map(|w| w.pair.as_ref()).collect::<Vec<_>>());
+    }
+    let mut trials = Vec::new();
+    for &peer in &peers {
+        let mut trial = Trial {
+            peer,
+            delays: [None; 2],
+            loss_pesq: Vec::new(),
+        };
+        if wanted("delay") {
+            trial.delays = told("delays", plan.turns.measure(peer, &sounds)).unwrap_or_default();
+        }
+        if wanted("loss") {
+            let pairs = told("losses", trial::losses(peer, &sounds, plan.settle, plan.loss)).unwrap_or_default();
+            trial.loss_pesq = quality::pesq(&pairs.iter().collect::<Vec<_>>());
+        }
+        trials.push(trial);
+    }
+    Ok((rows, trials))
+}
+
+/// What came out, or nothing once the error is told.
+fn told<T>(name: &str, outcome: Outcome<T>) -> Option<T> {
+    outcome.inspect_err(|error| eprintln!("{name}: {error}")).ok()
+}
+
+fn describe() {
+    let first = if machine::prefer(std::process::id()) {
+        "yes"
+    } else {
+        "not permitted"
+    };
     println!("machine: {}", machine::describe());
-    println!(
-        "processes before those of other sessions: {}",
-        if first { "yes" } else { "not permitted" }
-    );
+    println!("processes before those of other sessions: {first}");
     println!("rooms: PCMU at 8000 Hz, Opus at 48000 Hz");
     println!("cusax: as shipped; Opus {OPUS_RATE} b/s asked for by maxaveragebitrate, complexity as it chooses");
     println!("janus: as shipped but bitrate {OPUS_RATE}; complexity 4, prebuffer 6 packets are its defaults");
@@ -139,50 +182,6 @@ fn run(plan: &Plan, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Tri
         "participants: espeak-ng at -6 dBFS; Opus {OPUS_RATE} b/s, complexity {}",
         speech::EFFORT
     );
-
-    let mut rows = rows(plan, &peers, &wanted);
-    for round in 0..plan.rounds {
-        for row in &mut rows {
-            let mut window = Window::measure(row.peer, row.cast, &sounds, plan.settle, plan.window)?;
-            if !plan.strict {
-                window.void = None;
-            }
-            eprintln!(
-                "round {} {} {} {}: {:.2} % of a core",
-                round + 1,
-                row.peer.name(),
-                row.cast.codec.name(),
-                row.cast.people,
-                window.usage.server
-            );
-            row.windows.push(window);
-        }
-    }
-    for row in &mut rows {
-        let pairs: Vec<_> = row
-            .windows
-            .iter()
-            .filter(|w| w.void.is_none())
-            .filter_map(|w| w.pair.as_ref())
-            .collect();
-        row.pesq = quality::pesq(&folder, &pairs)?.unwrap_or_default();
-    }
-    let mut trials = Vec::new();
-    for &peer in &peers {
-        let delays = if wanted("delay") {
-            plan.turns.measure(peer, &sounds)?
-        } else {
-            [None; 2]
-        };
-        let pairs = if wanted("loss") {
-            trial::losses(peer, &sounds, plan.settle, plan.loss)?
-        } else {
-            Vec::new()
-        };
-        let loss_pesq = quality::pesq(&folder, &pairs.iter().collect::<Vec<_>>())?.unwrap_or_default();
-        trials.push(Trial { peer, delays, loss_pesq });
-    }
-    Ok((rows, trials))
 }
 
 fn rows(plan: &Plan, peers: &[Peer], wanted: impl Fn(&str) -> bool) -> Vec<Row> {

@@ -1,11 +1,12 @@
 //! How good a mix sounds: against the ideal sum of what was said, and by PESQ (ITU-T P.862, wide band P.862.2).
 
-use std::{fs, path::Path, process::Command, time::Instant};
+use std::{fs, process::Command, time::Instant};
 
 use cusax::media::wav::Wav;
 
 use crate::{
     Outcome,
+    folder::Folder,
     load::{Load, Participant},
     server::Codec,
     track::{MS, Track},
@@ -113,11 +114,19 @@ fn snr(ideal: &[f32], heard: &[f32]) -> f64 {
     10.0 * (power(&mut ideal.iter().copied()) / noise).log10()
 }
 
-/// PESQ of each pair; `None` without a Python that has it.
-pub(crate) fn pesq(folder: &Path, pairs: &[&Pair]) -> Outcome<Option<Vec<f64>>> {
-    let Some(python) = std::env::var_os(PYTHON) else { return Ok(None) };
-    let mut command = Command::new(python);
-    command.arg(SCRIPT);
+/// PESQ of each pair; none without a Python that has it, or if it fails, which it tells.
+pub(crate) fn pesq(pairs: &[&Pair]) -> Vec<f64> {
+    let Some(python) = std::env::var_os(PYTHON).filter(|_| !pairs.is_empty()) else {
+        return Vec::new();
+    };
+    score(Command::new(python).arg(SCRIPT), pairs).unwrap_or_else(|error| {
+        eprintln!("no PESQ: {error}");
+        Vec::new()
+    })
+}
+
+fn score(command: &mut Command, pairs: &[&Pair]) -> Outcome<Vec<f64>> {
+    let folder = Folder::new("pesq");
     for (number, pair) in pairs.iter().enumerate() {
         let (band, rate) = match pair.codec {
             Codec::Pcmu => ("nb", 8000),
@@ -135,7 +144,7 @@ pub(crate) fn pesq(folder: &Path, pairs: &[&Pair]) -> Outcome<Option<Vec<f64>>> 
     let text = String::from_utf8_lossy(&done.stdout);
     let scores: Vec<f64> = text.lines().map_while(|l| l.parse().ok()).collect();
     if !done.status.success() || scores.len() != pairs.len() {
-        return Err(format!("pesq: {}", String::from_utf8_lossy(&done.stderr)).into());
+        return Err(String::from_utf8_lossy(&done.stderr).into());
     }
-    Ok(Some(scores))
+    Ok(scores)
 }
