@@ -130,7 +130,7 @@ fn run(plan: &Plan, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Tri
     for round in 1..=plan.rounds {
         for row in &mut rows {
             let name = format!("round {round} {} {} {}", row.peer.name(), row.cast.codec.name(), row.cast.people);
-            let window = Window::measure(row.peer, row.cast, &sounds, plan.settle, plan.window);
+            let window = Window::measure(row.peer, row.cast, round, &sounds, plan.settle, plan.window);
             let Some(mut window) = told(&name, window) else { continue };
             if !plan.strict {
                 window.void = None;

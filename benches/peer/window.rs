@@ -25,6 +25,9 @@ const LOOK: Duration = Duration::from_millis(1);
 /// Frames by which one participant's speech is ahead of the one's before with the same voice.
 const AHEAD: usize = 137;
 
+/// Frames by which each round is ahead of the one before.
+const NEXT: usize = 400;
+
 /// A participant who gets fewer packets a second isn't served.
 const HELD: f64 = 49.5;
 
@@ -67,13 +70,14 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    fn parts(&self, voices: usize) -> Vec<Part> {
+    /// In each round they say something else.
+    fn parts(&self, voices: usize, round: usize) -> Vec<Part> {
         let part = |n: usize| Part {
             room: 0,
             codec: self.codec,
             script: Script {
                 voice: n % voices,
-                from: n / voices * AHEAD,
+                from: n / voices * AHEAD + round * NEXT,
                 speaks: 0..if n < self.talkers { usize::MAX } else { 0 },
                 ..Script::default()
             },
@@ -97,10 +101,10 @@ pub(crate) struct Window {
 
 impl Window {
     /// Starts a server, lets everybody in, and measures once they have settled.
-    pub(crate) fn measure(peer: Peer, cast: Cast, sounds: &Sounds, settle: Duration, length: Duration) -> Outcome<Self> {
+    pub(crate) fn measure(peer: Peer, cast: Cast, round: usize, sounds: &Sounds, settle: Duration, length: Duration) -> Outcome<Self> {
         let folder = Folder::new(peer.name());
         let mut server = peer.start(&folder, &[cast.codec], cast.people)?;
-        let mut load = Load::join(&mut *server, &cast.parts(sounds.voices.len()), LOOK, sounds)?;
+        let mut load = Load::join(&mut *server, &cast.parts(sounds.voices.len(), round), LOOK, sounds)?;
         load.run(settle);
         load.reset();
         let (before, began) = (Reading::take(server.id())?, Instant::now());
