@@ -1,5 +1,6 @@
 //! Against real peers: each test starts its own processes, on free loopback ports, with deadlines, and ends them.
 
+mod browser;
 mod calls;
 mod chat;
 mod component;

@@ -53,6 +53,12 @@ impl Caller {
 
     /// The same with voice at another port, and with the end of the m-line and its attributes as `formats`.
     pub(crate) fn offer(&mut self, room: &str, user: &str, port: u16, formats: &str) -> io::Result<Call> {
+        let sdp = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}");
+        Ok(self.carry(room, user, &sdp)?.0)
+    }
+
+    /// The same for somebody else's media: carries their offer, and gives the answer.
+    pub(crate) fn carry(&mut self, room: &str, user: &str, sdp: &str) -> io::Result<(Call, String)> {
         self.calls += 1;
         let (sip, number) = (self.sip.local_addr()?, self.calls);
         let target = format!("sip:{room}@{}", self.server);
@@ -63,7 +69,6 @@ impl Caller {
                  Contact: <sip:{user}@{sip}>\r\n"
             )
         };
-        let sdp = format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP {formats}");
         let invite = format!(
             "{}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
             head("INVITE", &target, &format!("<{target}>"), "i"),
@@ -86,9 +91,11 @@ impl Caller {
             .next()
             .and_then(|p| p.parse().ok())
             .ok_or_else(unlike)?;
-        Ok(Call {
+        let call = Call {
             media: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        })
+        };
+        let (_, body) = answer.split_once("\r\n\r\n").ok_or_else(unlike)?;
+        Ok((call, body.to_owned()))
     }
 
     /// Waits for the other side's BYE of any call, and answers it; when it came.

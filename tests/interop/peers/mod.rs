@@ -1,6 +1,7 @@
 //! The peers that interop tests start, each behind a few verbs.
 
 pub(crate) mod authority;
+pub(crate) mod browser;
 pub(crate) mod caller;
 pub(crate) mod chat;
 pub(crate) mod events;
@@ -17,6 +18,7 @@ use std::{io::Write as _, path::Path, process::Command};
 use cusax::app::prosody::{Prosody, Setup};
 
 pub(crate) use authority::Authority;
+pub(crate) use browser::Browser;
 pub(crate) use caller::Caller;
 pub(crate) use chat::Chat;
 pub(crate) use folder::Folder;
