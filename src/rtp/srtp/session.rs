@@ -17,7 +17,8 @@ pub struct Session {
     remote: Keys,
     send: SendContext,
     receive: ReceiveContext,
-    old: Option<Old>,
+    /// Stays when it has ended, since nothing may be freed where packets are read.
+    old: Option<Box<Old>>,
 }
 
 /// The key before this one.
@@ -41,7 +42,7 @@ impl Session {
     }
 
     /// Takes the keys of a new agreement: one that stays keeps its counters, a new one starts over, and what is still on its way under
-    /// the old one is heard.
+    /// the old one is heard. Unlike all else here it may allocate.
     pub fn renew(&mut self, local: Keys, remote: Keys) {
         if local != self.local {
             self.send = SendContext::new(&local);
@@ -49,7 +50,7 @@ impl Session {
         }
         if remote != self.remote {
             let receive = std::mem::replace(&mut self.receive, ReceiveContext::new(&remote));
-            self.old = Some(Old { receive, ends: None });
+            self.old = Some(Box::new(Old { receive, ends: None }));
             self.remote = remote;
         }
     }
@@ -80,8 +81,8 @@ impl Session {
         packet: &mut [u8],
         open: impl Fn(&mut ReceiveContext, &mut [u8]) -> Result<usize, Refused>,
     ) -> Result<usize, Refused> {
-        self.old.take_if(|old| old.ends.is_some_and(|ends| now >= ends));
-        let Some(old) = &mut self.old else {
+        let old = self.old.as_deref_mut();
+        let Some(old) = old.filter(|old| old.ends.is_none_or(|ends| now < ends)) else {
             return open(&mut self.receive, packet);
         };
         // Whoever refuses a packet may spoil it.

@@ -1,5 +1,7 @@
 //! What must be refused: damage, replays, forgeries, floods of sources, indices used twice.
 
+use rand::seq::SliceRandom;
+
 use super::*;
 
 #[test]
@@ -97,6 +99,32 @@ fn replays_and_old_packets_are_refused_out_of_order_ones_are_not() {
         let reports: Vec<_> = (0..10).map(|_| protected_rtcp(&mut send, &rtcp(9))).collect();
         assert!(reports.iter().rev().all(|p| opened_rtcp(&mut receive, p).is_ok()));
         assert!(reports.iter().all(|p| opened_rtcp(&mut receive, p) == Err(Refused::Replayed)));
+    }
+}
+
+#[test]
+fn whatever_is_lost_or_late_each_packet_opens_exactly_once() {
+    let mut rng = StdRng::seed_from_u64(11);
+    for profile in PROFILES {
+        let keys = keys(profile, &mut rng);
+        let (mut send, mut receive) = (SendContext::new(&keys), ReceiveContext::new(&keys));
+        let (mut sequence, mut opened_once) = (rng.random::<u16>() >> 1, 0);
+        for _ in 0..40 {
+            // A gap of nearly half a round, then a burst in any order, some of it twice.
+            sequence = sequence.wrapping_add(rng.random_range(1..32_000));
+            let mut burst: Vec<_> = (0..60)
+                .map(|_| {
+                    sequence = sequence.wrapping_add(rng.random_range(1..3));
+                    protected(&mut send, &rtp(9, sequence, &mut rng))
+                })
+                .collect();
+            burst.extend_from_within(..20);
+            burst.shuffle(&mut rng);
+            let results: Vec<_> = burst.iter().map(|p| receive.unprotect(&mut p.clone())).collect();
+            opened_once += results.iter().filter(|r| r.is_ok()).count();
+            assert_eq!(results.iter().filter(|r| **r == Err(Refused::Replayed)).count(), 20, "{profile:?}");
+        }
+        assert_eq!(opened_once, 40 * 60, "{profile:?}");
     }
 }
 

@@ -83,5 +83,5 @@ fn late_packets_under_the_old_key_are_heard_until_the_new_one_has_come() {
 
 #[test]
 fn a_session_is_small() {
-    assert!(size_of::<Session>() <= 8 * 1024, "{}", size_of::<Session>());
+    assert!(size_of::<Session>() <= 5 * 1024, "{}", size_of::<Session>());
 }
