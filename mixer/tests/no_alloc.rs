@@ -136,7 +136,7 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
         let mut room = Room::new(rate, phones);
         let music = Player::new((0..5000).collect::<Vec<i16>>().into(), Rate::Wide, 12, true);
         room.mixer.play(Sound(1), music).expect("there is room");
-        let mut outputs = 0;
+        let (mut outputs, mut held) = (0, Vec::new());
         for turn in 0..200u64 {
             if turn % 20 == 0 {
                 for phone in &mut room.phones {
@@ -159,6 +159,12 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
                 .flat_map(|phone| phone.packets().into_iter().map(|sent| (phone.leg, sent)))
                 .collect();
             sent.retain(|_| dice.below(8) > 0);
+            // One after another stalls for a quarter of a second, and then comes all at once: its delay grows and shrinks.
+            if turn % 25 < 12 {
+                held.extend(sent.extract_if(.., |(leg, _)| leg.0 == turn / 25));
+            } else {
+                sent.splice(0..0, held.drain(..));
+            }
             sent.iter_mut().for_each(|(_, sent)| {
                 sent.level = (dice.below(3) == 0).then(|| dice.below(128) as u8);
                 if dice.below(8) == 0 && !sent.payload.is_empty() {

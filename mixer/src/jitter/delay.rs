@@ -7,8 +7,9 @@ const BUCKETS_PER_TICK: u32 = 40;
 /// Buckets that are kept free below the first packet, which may not have been the quickest: 64 ms.
 const BELOW: i32 = 128;
 
-/// What one packet weighs when it comes. All together never weigh more than 128 of them.
+/// What one packet weighs when it comes, and as many packets as all together may weigh.
 const WEIGHT: u16 = 256;
+const MOST_PACKETS: u32 = 128;
 /// Packets after which all weights lose an eighth: one of 100 packets ago counts for half.
 const FORGET_AFTER: u8 = 16;
 /// The part of all weights that may come later than the quantile: one hundredth.
@@ -64,6 +65,7 @@ impl Delay {
     /// Takes a packet's transit time.
     pub(super) fn record(&mut self, transit: i32) {
         let mut bucket = transit.div_euclid(self.unit);
+        let mut weight = WEIGHT;
         let usual = self.late_bucket();
         let lasts = self.spike.is_some_and(|ticks| ticks >= SPIKE_TICKS);
         if self.total == 0 || bucket < usual - MOST || (lasts && bucket > usual + MOST) {
@@ -72,16 +74,18 @@ impl Delay {
         } else if bucket <= usual + if self.spike.is_some() { SPIKE_END } else { SPIKE } {
             self.spike = None;
         } else if !lasts {
-            // A spike counts once, by its first packet, which came latest: or else a single one would be a delay for seconds.
+            // A spike counts once, by its first packet, which came latest, and for less than one in a hundred: or else a single one would
+            // be a delay for seconds.
             if self.spike.is_some() {
                 return;
             }
             self.spike = Some(0);
             bucket = bucket.min(usual + MOST);
+            weight = (self.total / MOST_PACKETS) as u16;
         }
         let at = self.place(bucket);
-        self.weights[at] += WEIGHT;
-        self.total += u32::from(WEIGHT);
+        self.weights[at] += weight;
+        self.total += u32::from(weight);
         self.top = self.top.max(at);
         self.fresh += 1;
         if self.fresh == FORGET_AFTER {
@@ -184,6 +188,8 @@ mod tests {
 
     #[test]
     fn r66_a_spike_is_no_delay_and_a_longer_way_is() {
+        let spiked = fed([0; 20].into_iter().chain([200 * MS, 180 * MS]).chain([0; 3]));
+        assert!(spiked.quantile() <= Some(MS), "early in a call: {:?}", spiked.quantile());
         let spiked = fed([0; 500].into_iter().chain((0..10).map(|n| (200 - 20 * n) * MS)).chain([0; 5]));
         assert!(spiked.quantile() <= Some(MS), "{:?}", spiked.quantile());
         let longer = fed([0; 500].into_iter().chain([90 * MS; 40]));
@@ -198,7 +204,7 @@ mod tests {
             delay.turn();
             let weights: u32 = delay.weights.iter().map(|&weight| u32::from(weight)).sum();
             assert_eq!(delay.total, weights);
-            assert!(delay.total <= 128 * u32::from(WEIGHT));
+            assert!(delay.total <= MOST_PACKETS * u32::from(WEIGHT));
         }
     }
 }

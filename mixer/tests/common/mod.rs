@@ -197,6 +197,35 @@ impl Sent {
     }
 }
 
+/// A way from a phone to the mixer: what is sent comes later.
+#[derive(Default)]
+pub(crate) struct Way {
+    /// When each packet comes, in microseconds since the first tick.
+    coming: Vec<(u64, Sent)>,
+    now: u64,
+}
+
+impl Way {
+    /// Takes what is sent in the next tick, after the phone's own time in it; each packet is under way for so many microseconds, if it isn't
+    /// lost. Gives what comes in that tick.
+    pub(crate) fn carry(&mut self, sent: Vec<Sent>, mut under_way: impl FnMut() -> Option<u64>) -> Vec<Sent> {
+        for packet in sent {
+            if let Some(us) = under_way() {
+                self.coming.push((self.now + u64::from(packet.since_tick_us) + us, packet));
+            }
+        }
+        self.coming.sort_by_key(|(at, _)| *at);
+        let begin = self.now;
+        self.now += 20_000;
+        let due = self.coming.partition_point(|(at, _)| *at <= self.now);
+        let come = |(at, sent): (u64, Sent)| Sent {
+            since_tick_us: at.saturating_sub(begin) as u32,
+            ..sent
+        };
+        self.coming.drain(..due).map(come).collect()
+    }
+}
+
 /// A mixer with its phones.
 pub(crate) struct Room {
     pub(crate) mixer: Mixer,
