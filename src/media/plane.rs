@@ -474,6 +474,7 @@ impl MediaPlane for Plane {
                     self.forget(leg);
                 }
             }
+            MediaOrder::Record { .. } | MediaOrder::Prompt(..) | MediaOrder::Music(..) => {}
         }
     }
 }

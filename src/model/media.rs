@@ -101,6 +101,31 @@ pub enum MediaOrder {
     Mute(LegId, bool),
     /// Sends RTCP BYE, closes the sockets, answers with a last [`MediaReport::Closed`].
     Close(LegId),
+    /// Writes the room's mix into a file, until that is taken back or the room's last leg has left it.
+    /// Each recording ends with one [`MediaReport::RecordingEnded`], also one that could not begin.
+    Record {
+        /// The room.
+        room: RoomName,
+        /// Begin, or end.
+        on: bool,
+    },
+    /// Plays something to everybody in the room.
+    Prompt(RoomName, Prompt),
+    /// Plays music to the caller who is alone in the room, or stops it.
+    Music(RoomName, bool),
+}
+
+/// What a room is told by sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prompt {
+    /// The room is being recorded (rule R82).
+    RecordingStarted,
+    /// It is no longer.
+    RecordingStopped,
+    /// Somebody came in.
+    Joined,
+    /// Somebody left.
+    Left,
 }
 
 /// A fact from the media plane.
@@ -122,6 +147,22 @@ pub enum MediaReport {
     Closed(LegId, Box<LegStats>),
     /// The mixer of this room panicked: every leg in it is closed.
     RoomFailed(RoomName),
+    /// A file is open and being written to.
+    RecordingStarted {
+        /// The room.
+        room: RoomName,
+        /// The file's path.
+        file: String,
+    },
+    /// A recording is over, because that was ordered, or the room ended, or it failed.
+    RecordingEnded {
+        /// The room.
+        room: RoomName,
+        /// Sound that is missing in the file, since the disk was too slow, in ms.
+        lost_ms: u64,
+        /// Why the file could not be opened or written.
+        error: Option<String>,
+    },
 }
 
 /// Why a leg's media can't begin or go on.

@@ -18,7 +18,7 @@ pub mod time;
 pub use account::{Account, Caller, Directory};
 pub use ids::{Aor, BadRoomName, CallId, Correlation, LegId, OccupantId, PersonId, RoomName, SubscriptionId};
 pub use jid::{BareJid, FullJid, Jid};
-pub use media::{Direction, LegMedia, LegStats, MediaOrder, MediaPlane, MediaReport, Seat};
+pub use media::{Direction, LegMedia, LegStats, MediaOrder, MediaPlane, MediaReport, Prompt, Seat};
 pub use mute::{Mute, MuteSet};
 pub use origin::{Actor, Door, Origin};
 pub use pii::Pii;

@@ -34,6 +34,7 @@ impl Ledger {
             }
             MediaOrder::Close(leg) => assert!(self.closed.insert(*leg), "{leg:?} is closed once"),
             MediaOrder::Configure(..) => panic!("the room negotiates nothing"),
+            MediaOrder::Record { .. } | MediaOrder::Prompt(..) | MediaOrder::Music(..) => {}
         }
         self.story.push(format!("{order:?}"));
     }

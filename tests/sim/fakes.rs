@@ -66,6 +66,7 @@ impl MediaPlane for FakePlane {
                     self.reports.push_back(MediaReport::Closed(leg, Box::default()));
                 }
             }
+            MediaOrder::Record { .. } | MediaOrder::Prompt(..) | MediaOrder::Music(..) => {}
         }
     }
 }

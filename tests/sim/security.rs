@@ -16,7 +16,12 @@ fn configured(w: &World) -> Vec<&LegMedia> {
     fn media(order: &MediaOrder) -> Option<&LegMedia> {
         match order {
             MediaOrder::Configure(_, media) => Some(media),
-            MediaOrder::Place(..) | MediaOrder::Mute(..) | MediaOrder::Close(_) => None,
+            MediaOrder::Place(..)
+            | MediaOrder::Mute(..)
+            | MediaOrder::Close(_)
+            | MediaOrder::Record { .. }
+            | MediaOrder::Prompt(..)
+            | MediaOrder::Music(..) => None,
         }
     }
     w.plane.log.iter().filter_map(media).collect()

@@ -210,7 +210,13 @@ impl Story {
     pub(super) fn is_muted(&self, leg: LegId) -> bool {
         let last = self.orders.iter().rev().find_map(|o| match o {
             MediaOrder::Mute(l, muted) if *l == leg => Some(*muted),
-            MediaOrder::Mute(..) | MediaOrder::Place(..) | MediaOrder::Configure(..) | MediaOrder::Close(_) => None,
+            MediaOrder::Mute(..)
+            | MediaOrder::Place(..)
+            | MediaOrder::Configure(..)
+            | MediaOrder::Close(_)
+            | MediaOrder::Record { .. }
+            | MediaOrder::Prompt(..)
+            | MediaOrder::Music(..) => None,
         });
         last.unwrap_or(false)
     }

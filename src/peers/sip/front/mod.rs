@@ -184,6 +184,7 @@ impl SipFront {
             MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
             // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
             MediaReport::Digit(..) | MediaReport::Applied(_) => {}
+            MediaReport::RecordingStarted { .. } | MediaReport::RecordingEnded { .. } => {}
         }
         self.events(now, plane, rooms);
     }
