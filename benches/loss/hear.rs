@@ -6,7 +6,7 @@
 
 use std::{error::Error, fs};
 
-use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer, Packet, Rate};
+use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer, Packet, Rate, Stock};
 use opusic_c::{Application, Bitrate, Channels, Decoder, Encoder, InbandFec, SampleRate, Signal};
 
 const TALKER: Leg = Leg(1);
@@ -30,6 +30,7 @@ fn main() -> Outcome<()> {
     let mut lost = std::iter::repeat_with(|| dice.below(100) < percent).flat_map(|lost| std::iter::repeat_n(lost, run));
 
     let mut mixer = Mixer::new(Rate::Full, 2).map_err(|e| e.to_string())?;
+    let mut stock = Stock::new().map_err(|e| e.to_string())?;
     for leg in [TALKER, LISTENER] {
         let audio = LegAudio::new(LegSettings::plain(codec)).map_err(|e| e.to_string())?;
         mixer.handle(Command::Add(leg, audio)).map_err(|e| e.to_string())?;
@@ -50,7 +51,7 @@ fn main() -> Outcome<()> {
             };
             mixer.push(TALKER, packet);
         }
-        mixer.tick();
+        mixer.tick(&mut stock);
         let mut sent = Vec::new();
         mixer.outputs(|leg, output| {
             if leg == LISTENER {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Codec, CodecFailed, OpusClass, Rate,
+    Codec, CodecFailed, Rate,
     codec::{
         Law, g722,
         opus::{Decoder, Encoder, MAX_DURATION, MAX_ENCODED},
@@ -39,7 +39,7 @@ impl Coder {
                 kind: Kind::G722(Box::new((g722::Encoder::new(), g722::Decoder::new()))),
             },
             Codec::Opus => {
-                let (encoder, decoder) = (Encoder::new(rate, OpusClass::Full)?, Decoder::new(rate)?);
+                let (encoder, decoder) = (Encoder::new(rate)?, Decoder::new(rate)?);
                 Self {
                     rate,
                     kind: Kind::Opus { encoder, decoder },

@@ -19,6 +19,8 @@ pub enum Command {
     Hear(Leg, bool),
     /// Whether anything is sent to the leg.
     Send(Leg, bool),
+    /// How many per cent of the packets to the leg are lost on the way: an Opus peer that can make use of in-band FEC is sent as much of it.
+    Lose(Leg, u8),
 }
 
 /// Why a command changed nothing. Audio that came with it comes back.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    JitterStats, LegSettings, Output, Packet, Talker, Unbuildable,
+    JitterStats, LegSettings, Output, Packet, Stock, Talker, Unbuildable,
     ear::{Ear, Prober},
     level::{Gate, Level},
     limiter::Limiter,
@@ -38,6 +38,8 @@ pub struct LegAudio {
     /// Ticks for which the leg's own encoder goes on though it no longer speaks.
     pub(crate) lingers: u8,
     pub(crate) limiter: Limiter,
+    /// Per cent of the packets to it that are lost on the way.
+    pub(crate) lost: u8,
 }
 
 impl LegAudio {
@@ -53,11 +55,12 @@ impl LegAudio {
             last: None,
             enters: false,
             outlet: Outlet::new(settings)?,
-            ear: Ear::new(settings.codec)?,
+            ear: Ear::new(settings.codec),
             tail: Tail::new(),
-            mouth: Mouth::new(settings.stream())?,
+            mouth: Mouth::new(settings.stream()),
             lingers: 0,
             limiter: Limiter::new(),
+            lost: 0,
         }))
     }
 
@@ -71,14 +74,25 @@ impl LegAudio {
         self.ear.stats()
     }
 
+    /// Per cent of the packets to it that in-band FEC is to make up for.
+    pub(crate) fn loss(&self) -> u8 {
+        if self.settings.fec { self.lost } else { 0 }
+    }
+
     pub(crate) fn push(&mut self, packet: &Packet<'_>) {
         self.ear.push(packet);
     }
 
     /// Fills the frame with this tick's voice, at the codec's own rate; `false` if there is none.
-    pub(crate) fn pull(&mut self, gate: &mut Gate, frame: &mut Frame) -> bool {
+    pub(crate) fn pull(&mut self, stock: &mut Stock, gate: &mut Gate, frame: &mut Frame) -> bool {
         frame.set_rate(self.settings.codec.rate());
-        self.ear.pull(gate, frame.pcm_mut())
+        self.ear.pull(stock, gate, frame.pcm_mut())
+    }
+
+    /// Gives back what it had of the stock and doesn't use in this tick.
+    pub(crate) fn rest(&mut self, tick: u64, stock: &mut Stock) {
+        self.mouth.rest(tick, stock);
+        self.ear.rest(stock);
     }
 
     /// Is to be heard from what came so many ticks ago on.
@@ -110,7 +124,7 @@ impl LegAudio {
 
     /// Goes on where another leg's audio was.
     pub(crate) fn take_over(&mut self, other: &Self) {
-        (self.muted, self.heard, self.sending) = (other.muted, other.heard, other.sending);
+        (self.muted, self.heard, self.sending, self.lost) = (other.muted, other.heard, other.sending, other.lost);
         (self.apply, self.speaking) = (other.apply, other.speaking);
         self.outlet.take_over(&other.outlet);
     }

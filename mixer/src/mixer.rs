@@ -3,14 +3,14 @@
 use std::fmt;
 
 use crate::{
-    CodecFailed, Command, Event, JitterStats, Leg, LegAudio, Output, Player, Rate, Refused, Sound, Talker,
+    CodecFailed, Command, Effort, Event, JitterStats, Leg, LegAudio, Output, Player, Rate, Refused, Sound, Stock, Talker,
     ear::Prober,
     event::Events,
     floor::{Floor, MAX_VOICES, Standing},
     leg::Frames,
     limiter::Limiter,
     mix::{Mix, fade_out},
-    mouth::{Shared, Silence},
+    mouth::{Shared, Silence, Tools},
     output::Source,
     rates::MixingRate,
     resample::Filters,
@@ -81,6 +81,7 @@ pub struct Mixer {
     recent: [Frame; 2],
     silence: Silence,
     shared: Shared,
+    effort: Effort,
 }
 
 /// A voice of one tick, at its own rate.
@@ -124,7 +125,8 @@ impl Mixer {
             limiter: Limiter::new(),
             recent: [const { Frame::new(Rate::Narrow) }; 2],
             silence: Silence::new(cap)?,
-            shared: Shared::new(cap)?,
+            shared: Shared::new(),
+            effort: Effort::default(),
         })
     }
 
@@ -137,6 +139,7 @@ impl Mixer {
             Command::Mute(leg, muted) => self.change(leg, |audio| (audio.muted, audio.apply) = (muted, true)),
             Command::Hear(leg, heard) => self.change(leg, |audio| audio.heard = heard),
             Command::Send(leg, sending) => self.change(leg, |audio| audio.sending = sending),
+            Command::Lose(leg, percent) => self.change(leg, |audio| audio.lost = percent.min(100)),
         }
     }
 
@@ -191,15 +194,19 @@ impl Mixer {
         }
     }
 
-    /// Mixes the next 20 ms.
-    pub fn tick(&mut self) {
+    /// Changes what is spent on the legs from the next tick on.
+    pub fn set_effort(&mut self, effort: Effort) {
+        self.effort = effort;
+    }
+
+    /// Mixes the next 20 ms, with codec states from the stock.
+    pub fn tick(&mut self, stock: &mut Stock) {
         self.tick += 1;
         self.choose();
-        let listeners = self.take_voices();
+        let listeners = self.take_voices(stock);
         self.add_voices(listeners);
-        self.speak_to_talkers();
-        self.speak_to_all();
-        self.send();
+        self.speak(stock);
+        self.send(stock);
         while let Some(event) = self.applied.pop() {
             self.events.push(event);
         }
@@ -271,12 +278,11 @@ impl Mixer {
         self.legs.binary_search_by_key(&leg, |(leg, _)| *leg)
     }
 
-    fn add(&mut self, leg: Leg, mut audio: Box<LegAudio>) -> Result<(), Refused> {
+    fn add(&mut self, leg: Leg, audio: Box<LegAudio>) -> Result<(), Refused> {
         match self.find(leg) {
             Ok(_) => Err(Refused::Present(leg, audio)),
             Err(_) if self.legs.len() >= self.capacity => Err(Refused::Full(leg, audio)),
             Err(at) => {
-                audio.mouth.set_band(self.rate.cap());
                 self.legs.insert(at, (leg, audio));
                 self.floor.insert(at);
                 Ok(())
@@ -288,7 +294,6 @@ impl Mixer {
         match self.find(leg) {
             Err(_) => Err(Refused::Absent(leg, audio)),
             Ok(at) => {
-                audio.mouth.set_band(self.rate.cap());
                 audio.take_over(&self.legs[at].1);
                 self.floor.replace(at);
                 let mut before = std::mem::replace(&mut self.legs[at].1, audio);
@@ -331,7 +336,7 @@ impl Mixer {
     }
 
     /// Decodes who is heard; gives the highest rate of those who hear.
-    fn take_voices(&mut self) -> Option<Rate> {
+    fn take_voices(&mut self, stock: &mut Stock) -> Option<Rate> {
         self.voices.clear();
         self.talkers.clear();
         let mut listeners = None;
@@ -350,7 +355,7 @@ impl Mixer {
                 if let waited @ 1.. = self.floor.waited(at) {
                     audio.rewind(waited);
                 }
-                let voice = audio.pull(self.floor.gate(at), &mut frame);
+                let voice = audio.pull(stock, self.floor.gate(at), &mut frame);
                 let level = self.floor.heard(at).dbov();
                 if voice {
                     self.talkers.push(Talker { leg: *leg, level });
@@ -368,7 +373,7 @@ impl Mixer {
                 audio.tail.clear();
                 audio.lingers = audio.mouth.lingers();
                 self.ended += i32::from(last);
-                self.shared.of_mut(settings.stream()).welcome();
+                self.shared.welcome(settings.stream());
             }
             if audio.speaking != self.floor.is_speaking(at) {
                 audio.speaking = !audio.speaking;
@@ -398,36 +403,44 @@ impl Mixer {
         self.mix.add_end(std::mem::take(&mut self.ended));
     }
 
-    /// Encodes for each talker what the others say.
-    fn speak_to_talkers(&mut self) {
-        for (n, voice) in self.voices.iter().enumerate() {
+    /// Encodes what is heard.
+    fn speak(&mut self, stock: &mut Stock) {
+        let mut tools = Tools {
+            tick: self.tick,
+            filters: &self.filters,
+            stock,
+            effort: self.effort,
+            band: self.rate.cap(),
+        };
+        // Who begins to speak goes on from what all heard so far (rule R64).
+        for voice in &self.voices {
             let audio = &mut self.legs[voice.at].1;
-            if audio.sending && self.mix.voices() > 1 {
-                // Who begins to speak heard what all hear; who spoke alone heard nothing.
-                let recent = if audio.enters { &self.recent[..] } else { &[] };
-                if audio.enters {
-                    audio.limiter = self.limiter;
-                    audio.mouth.take_over(self.shared.of(audio.settings().stream()), self.tick);
-                }
-                let heard = self.mix.without(n, &mut audio.limiter);
-                audio.mouth.encode(self.tick, &self.filters, recent, &heard);
+            if audio.enters {
+                audio.limiter = self.limiter;
+                audio.mouth.take_over(self.shared.of(audio.settings().stream()), self.tick);
             }
         }
-    }
-
-    /// Encodes once for each codec what all others hear.
-    fn speak_to_all(&mut self) {
         let heard = self.mix.all(&mut self.limiter);
+        // First for the many, lest the stock be empty.
         if self.mix.voices() > 0 {
             for (_, audio) in self.legs.iter_mut().filter(|(_, audio)| audio.sending && audio.last.is_none()) {
                 if audio.lingers > 0 && audio.mouth.spoke_before(self.tick) {
                     audio.lingers -= 1;
-                    audio.mouth.encode(self.tick, &self.filters, &[], &heard);
-                    continue;
+                    audio.mouth.encode(&mut tools, &[], &heard, 0);
+                } else {
+                    self.shared.join(audio.settings().stream(), audio.loss());
                 }
-                let shared = self.shared.of_mut(audio.settings().stream());
-                if !shared.is_made(self.tick) {
-                    shared.encode(self.tick, &self.filters, &self.recent, &heard);
+            }
+            self.shared.encode(&mut tools, &self.recent, &heard);
+        }
+        if self.mix.voices() > 1 {
+            for (n, voice) in self.voices.iter().enumerate() {
+                let audio = &mut self.legs[voice.at].1;
+                if audio.sending {
+                    // Who spoke alone heard nothing.
+                    let recent = if audio.enters { &self.recent[..] } else { &[] };
+                    let (heard, loss) = (self.mix.without(n, &mut audio.limiter), audio.loss());
+                    audio.mouth.encode(&mut tools, recent, &heard, loss);
                 }
             }
         }
@@ -436,7 +449,8 @@ impl Mixer {
     }
 
     /// Decides what each leg is sent.
-    fn send(&mut self) {
+    fn send(&mut self, stock: &mut Stock) {
+        self.shared.rest(self.tick, stock);
         let frames = Frames {
             tick: self.tick,
             silence: &self.silence,
@@ -450,6 +464,7 @@ impl Mixer {
                 (None, _) => Source::Shared,
             };
             audio.send(source, &frames);
+            audio.rest(self.tick, stock);
         }
     }
 }

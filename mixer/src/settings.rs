@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use crate::{Codec, CodecFailed, codec::Law};
+use crate::{Codec, codec::Law};
 
 /// Milliseconds of audio that one tick mixes.
 pub const TICK_MS: u32 = 20;
@@ -96,6 +96,8 @@ pub struct LegSettings {
     pub opus: OpusClass,
     /// The peer accepts gaps in silence: Opus with `usedtx=1` (RFC 7587 section 6.1).
     pub dtx: bool,
+    /// The peer can make use of in-band FEC: Opus with `useinbandfec=1` (RFC 7587 section 6.1).
+    pub fec: bool,
     /// The peer accepts comfort noise (RFC 3389) in place of silence; not used with Opus.
     pub comfort_noise: bool,
 }
@@ -108,6 +110,7 @@ impl LegSettings {
             ptime_ms: 20,
             opus: OpusClass::Full,
             dtx: false,
+            fec: false,
             comfort_noise: false,
         }
     }
@@ -213,30 +216,14 @@ impl OpusClass {
 pub enum Unbuildable {
     /// There are no packets of so many ms with that codec: see [`LegSettings::ptime_ms`].
     Ptime(u8),
-    /// The codec library refused.
-    Codec(CodecFailed),
-}
-
-impl From<CodecFailed> for Unbuildable {
-    fn from(failed: CodecFailed) -> Self {
-        Self::Codec(failed)
-    }
 }
 
 impl fmt::Display for Unbuildable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ptime(ms) => write!(f, "packets of {ms} ms can't be made"),
-            Self::Codec(_) => f.write_str("the codec can't be set up"),
         }
     }
 }
 
-impl error::Error for Unbuildable {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Ptime(_) => None,
-            Self::Codec(failed) => Some(failed),
-        }
-    }
-}
+impl error::Error for Unbuildable {}

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{CODECS, Dice, Phone, RATES, Room, Says, Sent};
-use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer, Packet, Rate};
+use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer, Packet, Rate, Stock};
 
 fn pair(codec: Codec) -> Room {
     Room::new(
@@ -179,7 +179,7 @@ fn r68_skipped_ticks_cost_their_time_and_no_more() {
 fn hostile_packets_never_panic() {
     let mut dice = Dice(7);
     for (rate, codec) in RATES.into_iter().flat_map(|rate| CODECS.map(|codec| (rate, codec))) {
-        let mut mixer = Mixer::new(rate, 2).unwrap();
+        let (mut mixer, mut stock) = (Mixer::new(rate, 2).unwrap(), Stock::new().unwrap());
         let mut phone = Phone::tone(1, codec, 440.0);
         for leg in [1, 2] {
             mixer
@@ -201,7 +201,7 @@ fn hostile_packets_never_panic() {
                 },
             );
             if n % 16 == 0 {
-                mixer.tick();
+                mixer.tick(&mut stock);
                 mixer.outputs(|_, output| assert!(!output.payload.is_empty()));
             }
         }

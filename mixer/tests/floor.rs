@@ -4,7 +4,7 @@
 mod common;
 
 use common::{CODECS, Dice, Phone, Room, Says, dbov};
-use mixer::{Codec, Command, Event, Leg, LegAudio, LegSettings, Mixer, Packet, Rate, Talker};
+use mixer::{Codec, Command, Event, Leg, LegAudio, LegSettings, Mixer, Packet, Rate, Stock, Talker};
 use opusic_c::{Application, Bitrate, Channels, Encoder, SampleRate};
 
 /// Legs whose decode is risked in a tick only to find out how loud they are.
@@ -369,6 +369,7 @@ fn voice(amplitude: f64, noise: u64, ticks: u32) -> Vec<Vec<u8>> {
 /// A room of Opus legs, without phones at their ends.
 struct Crowd {
     mixer: Mixer,
+    stock: Stock,
     legs: u64,
     tick: u32,
 }
@@ -380,7 +381,13 @@ impl Crowd {
             let audio = LegAudio::new(LegSettings::plain(Codec::Opus)).unwrap();
             mixer.handle(Command::Add(Leg(leg), audio)).unwrap();
         }
-        Self { mixer, legs, tick: 0 }
+        let stock = Stock::new().unwrap();
+        Self {
+            mixer,
+            stock,
+            legs,
+            tick: 0,
+        }
     }
 
     /// One tick, in which each leg sends that packet, if there is one; gives how many were decoded.
@@ -401,7 +408,7 @@ impl Crowd {
         }
         self.tick += 1;
         let before = self.mixer.decoded();
-        self.mixer.tick();
+        self.mixer.tick(&mut self.stock);
         self.mixer.decoded() - before
     }
 

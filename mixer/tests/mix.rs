@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{CODECS, Phone, RATES, Room, Says};
-use mixer::{Codec, Command, Event, Leg, LegAudio, LegSettings, Mixer, OutputKind, Rate, Refused, Unbuildable};
+use mixer::{Codec, Command, Event, Leg, LegAudio, LegSettings, Mixer, OutputKind, Rate, Refused, Stock, Unbuildable};
 
 #[test]
 fn everybody_hears_the_others_and_not_themselves() {
@@ -87,7 +87,7 @@ fn r62_an_idle_room_sends_silence_of_every_codec() {
 
 #[test]
 fn r60_nobody_hears_anybody_in_a_vestibule() {
-    let mut mixer = Mixer::vestibule(3).unwrap();
+    let (mut mixer, mut stock) = (Mixer::vestibule(3).unwrap(), Stock::new().unwrap());
     let mut phones: Vec<Phone> = (0..3).map(|n| Phone::tone(n, CODECS[n as usize], 440.0)).collect();
     for phone in &phones {
         mixer.handle(Command::Add(phone.leg, phone.audio())).unwrap();
@@ -96,7 +96,7 @@ fn r60_nobody_hears_anybody_in_a_vestibule() {
         for phone in &mut phones {
             phone.packets().iter().for_each(|sent| mixer.push(phone.leg, sent.packet()));
         }
-        mixer.tick();
+        mixer.tick(&mut stock);
         mixer.outputs(|leg, output| phones[leg.0 as usize].hear(&output));
         assert_eq!(mixer.poll_event(), None);
     }
@@ -206,7 +206,7 @@ fn speaking_begins_soon_and_ends_after_a_pause() {
 
 #[test]
 fn gaps_in_silence_are_where_negotiated() {
-    let mut mixer = Mixer::new(Rate::Narrow, 2).unwrap();
+    let (mut mixer, mut stock) = (Mixer::new(Rate::Narrow, 2).unwrap(), Stock::new().unwrap());
     let noise = LegSettings {
         comfort_noise: true,
         ..LegSettings::plain(Codec::Pcmu)
@@ -220,7 +220,7 @@ fn gaps_in_silence_are_where_negotiated() {
     }
     let mut sent = [0; 3];
     for _ in 0..500 {
-        mixer.tick();
+        mixer.tick(&mut stock);
         mixer.outputs(|leg, output| match (leg.0, output.kind) {
             (1, OutputKind::ComfortNoise) => sent[0] += 1,
             (1, OutputKind::Audio) => sent[1] += 1,

@@ -1,4 +1,4 @@
-//! One thread beside the media threads that does what takes time or frees memory: drops, last reports.
+//! One thread beside the media threads that does what takes time or memory: new codec states, drops, last reports.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -10,7 +10,7 @@ use tokio::sync::mpsc::Sender;
 use super::{
     leg::Leg,
     load::Service,
-    order::{RoomKey, Task},
+    order::{Line, Order, RoomKey, Task},
     ports::Slot,
 };
 use crate::model::{LegId, MediaReport, RoomName};
@@ -27,6 +27,7 @@ pub(super) enum Gone {
 /// The clerk. May wait for the channel of reports, which nobody waits for him over.
 #[derive(Debug)]
 pub(super) struct Clerk {
+    pub(super) lines: Vec<Line>,
     pub(super) reports: Sender<MediaReport>,
     pub(super) gone: mpsc::Sender<Gone>,
 }
@@ -67,6 +68,12 @@ impl Clerk {
             }
             Task::Ended(room) => drop(room),
             Task::Drop(audio) => drop(audio),
+            Task::Make { worker, lack } => match lack.make() {
+                Ok(supply) => self.lines[worker].send(Order::Supply(supply)),
+                // It asks no more, and makes do with what comes back.
+                Err(error) => tracing::error!(worker, %error, "no memory for codec states"),
+            },
+            Task::Surplus(supply) => drop(supply),
         }
     }
 

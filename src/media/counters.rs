@@ -26,6 +26,7 @@ pub(super) struct Counters {
     pub(super) strays: AtomicU64,
     pub(super) misrouted: AtomicU64,
     pub(super) panics: AtomicU64,
+    pub(super) codec_waits: AtomicU64,
 }
 
 /// Totals since the start.
@@ -67,6 +68,8 @@ pub struct PlaneStats {
     pub misrouted: u64,
     /// Rooms lost to a panic.
     pub panics: u64,
+    /// Times that somebody heard or said nothing for a tick since no codec state was in stock.
+    pub codec_waits: u64,
     /// Rooms that moved to a thread with less to do.
     pub moved_rooms: u64,
 }
@@ -136,6 +139,7 @@ impl Counters {
             strays: read(&self.strays),
             misrouted: read(&self.misrouted),
             panics: read(&self.panics),
+            codec_waits: read(&self.codec_waits),
             moved_rooms: 0,
         }
     }

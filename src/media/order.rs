@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use mixer::LegAudio;
+use mixer::{Lack, LegAudio, Supply};
 use tokio::sync::oneshot;
 
 use super::{leg::Leg, load::Service, room::Room, sys::Wake, whereabouts::Whereabouts};
@@ -56,6 +56,8 @@ pub(super) enum Order {
     Admit(usize, Arc<Whereabouts>, Box<IceMedia>),
     /// A leg leaves its place there.
     Dismiss(usize, LegId),
+    /// Codec states that it asked for.
+    Supply(Supply),
     /// Closes everything and ends the thread.
     Stop,
     #[cfg(test)]
@@ -136,6 +138,10 @@ pub(super) enum Task {
     Served { worker: usize, step: usize, service: Service },
     /// Audio that nobody needs.
     Drop(Box<LegAudio>),
+    /// A thread's stock of codec states runs low.
+    Make { worker: usize, lack: Lack },
+    /// Codec states that a thread has too many of.
+    Surplus(Supply),
 }
 
 /// The way to one media thread.

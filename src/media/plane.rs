@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use mixer::{LegAudio, LegSettings, Rate};
+use mixer::{LegAudio, LegSettings, Rate, Stock};
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use tokio::sync::{mpsc::Sender, oneshot};
 
@@ -138,6 +138,7 @@ impl Plane {
             .collect::<io::Result<_>>()?;
         let (lines, mailboxes): (Vec<_>, Vec<_>) = wakes.iter().map(|wake| Line::new(Arc::clone(wake))).unzip();
         let clerk = Clerk {
+            lines: lines.clone(),
             reports: reports.clone(),
             gone: gone_sender,
         };
@@ -169,6 +170,7 @@ impl Plane {
                 clock,
                 rng: StdRng::from_rng(&mut rng),
                 vestibule: Room::vestibule().map_err(io::Error::other)?,
+                stock: Stock::new().map_err(io::Error::other)?,
             };
             let body = move || match Worker::new(setup) {
                 Ok(worker) => worker.run(),
@@ -388,6 +390,7 @@ fn settings(media: &LegMedia) -> LegSettings {
         ptime_ms: media.ptime_ms,
         opus: media.opus,
         dtx: media.dtx,
+        fec: media.fec,
         comfort_noise: media.comfort_noise,
     }
 }

@@ -5,13 +5,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mixer::{CodecFailed, Command, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused, Talker};
+use mixer::{CodecFailed, Command, Effort, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused, Stock, Talker};
 
 use super::{batch::Outbox, counters::Cost, leg::Leg, load::Service, order::RoomKey, pace::PHASES, slab::Slab};
 use crate::{model::RoomName, rtp::extension::MAX_SOURCES};
 
 /// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
 const ROOM_LEGS: usize = 2000;
+
+/// Legs that are heard together in a room at most (rule R65), as long as its thread has time.
+const PLACES: usize = 4;
 
 /// Legs of one thread that wait in its vestibule at one time: as many as a mixer can hold.
 const VESTIBULE_LEGS: usize = 10_000;
@@ -72,7 +75,9 @@ impl Room {
 
     /// Serves its legs as the load of its thread allows.
     pub(super) fn serve(&mut self, service: Service) {
-        let _ = service;
+        let complexity = service.complexity;
+        self.mixer.set_effort(Effort { complexity });
+        self.mixer.set_places(service.voices.map_or(PLACES, usize::from));
     }
 
     /// Takes a place among its thread's rooms: neighbours tick one after the other (rule R68).
@@ -158,11 +163,11 @@ impl Room {
         self.mixer.skip(ticks);
     }
 
-    /// Mixes 20 ms, and writes what each leg is sent. `own` is this room's index.
-    pub(super) fn tick(&mut self, now: Instant, own: usize, legs: &mut Slab, outbox: &mut Outbox) {
+    /// Mixes 20 ms with codec states from the stock, and writes what each leg is sent. `own` is this room's index.
+    pub(super) fn tick(&mut self, now: Instant, own: usize, stock: &mut Stock, legs: &mut Slab, outbox: &mut Outbox) {
         #[cfg(test)]
         assert!(!self.panics, "ordered by a test");
-        self.mixer.tick();
+        self.mixer.tick(stock);
         let mut named = Named::default();
         self.mixer.outputs(|number, output| {
             named.look_up(output.talkers, legs);

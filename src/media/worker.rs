@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mixer::Stock;
 use rand::{Rng, rngs::StdRng};
 use tokio::sync::mpsc::{Sender, error::TrySendError};
 
@@ -75,6 +76,7 @@ pub(super) struct Setup {
     pub(super) clock: NtpClock,
     pub(super) rng: StdRng,
     pub(super) vestibule: Room,
+    pub(super) stock: Stock,
 }
 
 /// A media thread's all.
@@ -107,6 +109,11 @@ pub(super) struct Worker {
     ports: Vec<Option<SharedPort>>,
     /// When consent at them is looked at again.
     consent_due: Instant,
+    stock: Stock,
+    /// The clerk was asked to fill it up.
+    awaits_supply: bool,
+    /// How many of its waits the plane's counters have.
+    waits_told: u64,
 }
 
 impl Worker {
@@ -139,6 +146,9 @@ impl Worker {
             rooms: vec![Some(Box::new(setup.vestibule))],
             ports: Vec::new(),
             consent_due: Instant::now(),
+            stock: setup.stock,
+            awaits_supply: false,
+            waits_told: 0,
         })
     }
 
@@ -167,8 +177,23 @@ impl Worker {
                 self.expire_consent(now);
             }
             self.tell();
+            self.mind_stock();
             let before = std::mem::replace(&mut turned, Instant::now());
             self.mind_load(turned - before, turned - now);
+        }
+    }
+
+    /// Has the clerk fill up the stock of codec states if it runs low, and put away what is too much.
+    fn mind_stock(&mut self) {
+        let waits = self.stock.waits();
+        add(&self.counters.codec_waits, waits - std::mem::replace(&mut self.waits_told, waits));
+        if let Some(lack) = self.stock.lack()
+            && !self.awaits_supply
+        {
+            self.awaits_supply = self.tasks.send(Task::Make { worker: self.own, lack }).is_ok();
+        }
+        if let Some(surplus) = self.stock.surplus() {
+            let _ = self.tasks.send(Task::Surplus(surplus));
         }
     }
 
@@ -283,11 +308,17 @@ impl Worker {
 
     fn tick_room(&mut self, now: Instant, slot: u64, index: usize) {
         let due = self.pace.due(slot);
-        let Self { rooms, legs, outbox, .. } = self;
+        let Self {
+            rooms,
+            stock,
+            legs,
+            outbox,
+            ..
+        } = self;
         let Some(room) = rooms[index].as_mut() else { return };
         room.ticked = due;
         let begun = Instant::now();
-        let ticked = catch_unwind(AssertUnwindSafe(|| room.tick(now, index, legs, outbox)));
+        let ticked = catch_unwind(AssertUnwindSafe(|| room.tick(now, index, stock, legs, outbox)));
         if ticked.is_err() {
             self.outbox.clear();
             self.fail(now, index);

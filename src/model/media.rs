@@ -50,6 +50,8 @@ pub struct LegMedia {
     pub comfort_noise: bool,
     /// The peer negotiated `usedtx=1` (Opus).
     pub dtx: bool,
+    /// The peer negotiated `useinbandfec=1` (Opus).
+    pub fec: bool,
     /// The kind of Opus stream that the peer wants; means nothing with other codecs.
     pub opus: OpusClass,
     /// Which packets tell levels, and where.

@@ -1,9 +1,9 @@
 //! Opus (RFC 6716) through libopus, mono.
 
-use opusic_c::{Application, Bandwidth, Bitrate, Channels, SampleRate, Signal};
+use opusic_c::{Application, Bandwidth, Bitrate, Channels, InbandFec, SampleRate, Signal};
 
 use super::CodecFailed;
-use crate::{OpusClass, Rate, settings::MAX_FRAME};
+use crate::{Effort, OpusClass, Rate, settings::MAX_FRAME};
 
 /// Longest 20 ms frame that an encoder may make, in bytes: 120 kbit/s, four times the rate that is asked of it.
 pub(crate) const MAX_ENCODED: usize = 300;
@@ -14,48 +14,42 @@ pub(crate) const MAX_DURATION: u32 = 5760;
 /// Least duration that a decoder can conceal, in units of 48000 Hz: 2.5 ms.
 pub(crate) const GRAIN: u32 = 120;
 
-/// Encoder effort from 0 to 10. At 5 a frame costs about two thirds of 10.
-const COMPLEXITY: u8 = 5;
-
 /// Makes frames of 20 ms.
 pub(crate) struct Encoder {
     encoder: opusic_c::Encoder,
-    class: OpusClass,
-    /// How much of its input it encodes.
-    band: Rate,
+    manner: Manner,
+}
+
+/// How frames are made. What has changed is told to libopus with the next frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// May change after a restart only, like the band, since decoders hear that.
+    pub(crate) class: OpusClass,
+    /// How much of its input is encoded: what a signal of that rate can hold, and the class allows.
+    pub(crate) band: Rate,
+    /// From 0 to 10. At 5 a frame costs about two thirds of 10.
+    pub(crate) complexity: u8,
+    /// Per cent of packets that are lost on the way to those who can make use of what later packets say of lost ones (in-band FEC).
+    pub(crate) loss: u8,
+    /// Frames may be decoded by one who didn't hear those before.
+    pub(crate) alone: bool,
 }
 
 impl Encoder {
-    /// Takes samples of that rate.
-    pub(crate) fn new(rate: Rate, class: OpusClass) -> Result<Self, CodecFailed> {
-        let mut encoder = opusic_c::Encoder::new(Channels::Mono, sample_rate(rate), Application::Voip)?;
-        encoder.set_complexity(COMPLEXITY)?;
-        encoder.set_signal(Signal::Voice)?;
-        encoder.set_vbr(class != OpusClass::Constant)?;
-        let mut encoder = Self {
-            encoder,
-            class,
+    pub(crate) fn new(rate: Rate) -> Result<Self, CodecFailed> {
+        let manner = Manner {
+            class: OpusClass::Full,
             band: rate,
+            complexity: Effort::default().complexity,
+            loss: 0,
+            alone: false,
         };
-        encoder.narrow(rate.min(class.rate()))?;
-        Ok(encoder)
-    }
-
-    /// Encodes what a signal of that rate can hold, and spends no bits above it, whatever the rate of the input is.
-    pub(crate) fn set_band(&mut self, band: Rate) {
-        let band = band.min(self.class.rate());
-        if band != self.band {
-            // Can't fail on an encoder that was set up.
-            let _ = self.narrow(band);
-        }
-    }
-
-    fn narrow(&mut self, band: Rate) -> Result<(), CodecFailed> {
-        self.band = band;
-        self.encoder.set_max_bandwidth(bandwidth(band))?;
-        Ok(self
-            .encoder
-            .set_bitrate(Bitrate::Value(bits_a_second(band).min(limit(self.class))))?)
+        let mut encoder = opusic_c::Encoder::new(Channels::Mono, sample_rate(rate), Application::Voip)?;
+        encoder.set_signal(Signal::Voice)?;
+        encoder.set_bandwidth(bandwidth(rate))?;
+        encoder.set_bitrate(Bitrate::Value(bits_a_second(manner)))?;
+        encoder.set_complexity(manner.complexity)?;
+        Ok(Self { encoder, manner })
     }
 
     /// Forgets what was encoded before.
@@ -64,10 +58,26 @@ impl Encoder {
         let _ = self.encoder.reset();
     }
 
-    /// Whether frames from now on may be decoded by one who didn't hear those before.
-    pub(crate) fn stand_alone(&mut self, alone: bool) {
-        // Can't fail on an encoder that was set up.
-        let _ = self.encoder.set_prediction_disabled(alone);
+    /// Frames are made so from now on.
+    pub(crate) fn set(&mut self, manner: Manner) {
+        let before = std::mem::replace(&mut self.manner, manner);
+        // Each can't fail on an encoder that was set up.
+        if (manner.class, manner.band) != (before.class, before.band) {
+            let _ = self.encoder.set_bandwidth(bandwidth(manner.band.min(manner.class.rate())));
+            let _ = self.encoder.set_bitrate(Bitrate::Value(bits_a_second(manner)));
+            let _ = self.encoder.set_vbr(manner.class != OpusClass::Constant);
+        }
+        if manner.complexity != before.complexity {
+            let _ = self.encoder.set_complexity(manner.complexity);
+        }
+        if manner.loss != before.loss {
+            let fec = if manner.loss > 0 { InbandFec::Mode1 } else { InbandFec::Off };
+            let _ = self.encoder.set_inband_fec(fec);
+            let _ = self.encoder.set_packet_loss(manner.loss);
+        }
+        if manner.alone != before.alone {
+            let _ = self.encoder.set_prediction_disabled(manner.alone);
+        }
     }
 
     /// Encodes one frame, gives its length; 0 if libopus refuses.
@@ -181,20 +191,25 @@ pub(crate) fn duration(packet: &[u8]) -> Option<u32> {
 
 /// A 20 ms packet of silence as an encoder of that band makes it.
 pub(crate) fn silence(band: Rate, class: OpusClass, out: &mut [u8; MAX_ENCODED]) -> Result<usize, CodecFailed> {
-    let mut encoder = Encoder::new(Rate::Full, class)?;
-    encoder.set_band(band);
+    let mut encoder = Encoder::new(Rate::Full)?;
+    encoder.set(Manner {
+        class,
+        band,
+        ..encoder.manner
+    });
     // The first frames still adapt to their input.
     let length = (0..8).map(|_| encoder.encode(&[0; MAX_FRAME], out)).last();
     length.filter(|&length| length > 0).ok_or(CodecFailed)
 }
 
-/// A bit rate at which speech of that bandwidth sounds clear.
-const fn bits_a_second(rate: Rate) -> u32 {
-    match rate {
+/// A bit rate at which speech of that bandwidth sounds clear, or what the class may have at most.
+fn bits_a_second(manner: Manner) -> u32 {
+    let clear = match manner.band {
         Rate::Narrow => 16_000,
         Rate::Wide => 24_000,
         Rate::Full => 32_000,
-    }
+    };
+    clear.min(limit(manner.class))
 }
 
 /// What a class may have at most, in bit/s.
@@ -260,7 +275,8 @@ mod tests {
     fn r63_classes_keep_to_their_limits() {
         let pcm = |n: usize| (9000.0 * (n as f64 * (0.03 + 0.01 * (n as f64 / 4000.0).sin())).sin()) as i16;
         for class in OpusClass::ALL {
-            let mut encoder = Encoder::new(Rate::Full, class).expect("libopus works");
+            let mut encoder = Encoder::new(Rate::Full).expect("libopus works");
+            encoder.set(Manner { class, ..encoder.manner });
             let mut out = [0; MAX_ENCODED];
             let lengths: Vec<usize> = (0..250)
                 .map(|tick| {

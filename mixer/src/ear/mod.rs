@@ -8,13 +8,14 @@ mod phone;
 mod probe;
 
 use crate::{
-    Codec, CodecFailed, JitterStats, Packet,
+    Codec, JitterStats, Packet, Stock,
     codec::{Law, g722},
     level::{Gate, Level},
 };
 
 use bytes::Bytes;
 use opus::OpusEar;
+pub(crate) use opus::Works;
 use phone::Phone;
 pub(crate) use probe::Prober;
 
@@ -25,13 +26,13 @@ pub(crate) enum Ear {
 }
 
 impl Ear {
-    pub(crate) fn new(codec: Codec) -> Result<Self, CodecFailed> {
-        Ok(match codec {
+    pub(crate) fn new(codec: Codec) -> Self {
+        match codec {
             Codec::Pcmu => Self::Phone(Box::new(Phone::new(codec, Bytes::Law(Law::Mu)))),
             Codec::Pcma => Self::Phone(Box::new(Phone::new(codec, Bytes::Law(Law::A)))),
             Codec::G722 => Self::Phone(Box::new(Phone::new(codec, Bytes::G722(g722::Decoder::new())))),
-            Codec::Opus => Self::Opus(Box::new(OpusEar::new()?)),
-        })
+            Codec::Opus => Self::Opus(Box::new(OpusEar::new())),
+        }
     }
 
     pub(crate) fn push(&mut self, packet: &Packet<'_>) {
@@ -42,10 +43,18 @@ impl Ear {
     }
 
     /// Fills `out` with this tick's voice; `false` if there is none, and `out` is anything.
-    pub(crate) fn pull(&mut self, gate: &mut Gate, out: &mut [i16]) -> bool {
+    pub(crate) fn pull(&mut self, stock: &mut Stock, gate: &mut Gate, out: &mut [i16]) -> bool {
         match self {
             Self::Phone(phone) => phone.pull(gate, out),
-            Self::Opus(opus) => opus.pull(gate, out),
+            Self::Opus(opus) => opus.pull(stock, gate, out),
+        }
+    }
+
+    /// Gives back what decodes, if nobody hears the leg in this tick.
+    pub(crate) fn rest(&mut self, stock: &mut Stock) {
+        match self {
+            Self::Phone(_) => {}
+            Self::Opus(opus) => opus.rest(stock),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::line::{Line, Made};
 use crate::{
-    Codec, CodecFailed, Rate,
+    Codec, CodecFailed, Rate, Stock,
     codec::opus::{self, Decoder, GRAIN, MAX_DURATION},
     jitter::{Jitter, Packets, Turn},
     level::{Gate, mean_square},
@@ -14,27 +14,30 @@ const RATE: Rate = Codec::Opus.rate();
 const TICK: usize = Codec::Opus.clock_step() as usize;
 const GRAIN_SAMPLES: usize = GRAIN as usize;
 
-/// Jitter buffer and decoder of an Opus leg.
+/// Jitter buffer of an Opus leg, and what decodes from it while the leg is heard.
 pub(crate) struct OpusEar {
     pub(super) jitter: Jitter<Packets>,
-    decoder: Decoder,
-    line: Line,
+    works: Option<Works>,
     /// The last tick's last sample, if it had a voice, and this one's goes on from there.
     last: Option<i16>,
-    /// The decoder missed packets on purpose.
+    /// The decoder knows nothing of the packets before.
     stale: bool,
 }
 
+/// What decoding takes.
+pub(crate) struct Works {
+    decoder: Decoder,
+    line: Line,
+}
+
 impl OpusEar {
-    pub(super) fn new() -> Result<Self, CodecFailed> {
-        Ok(Self {
+    pub(super) fn new() -> Self {
+        Self {
             jitter: Jitter::new(TICK as u32, Packets::new()),
-            decoder: Decoder::new(RATE)?,
-            // Less than a tick is there; up to a tick may be concealed; then comes the longest packet.
-            line: Line::new(RATE, 1, 2 * TICK + MAX_DURATION as usize),
+            works: None,
             last: None,
-            stale: false,
-        })
+            stale: true,
+        }
     }
 
     pub(super) fn skim(&mut self) {
@@ -43,20 +46,28 @@ impl OpusEar {
         self.stale = true;
     }
 
-    pub(super) fn pull(&mut self, gate: &mut Gate, out: &mut [i16]) -> bool {
+    pub(super) fn pull(&mut self, stock: &mut Stock, gate: &mut Gate, out: &mut [i16]) -> bool {
         let Turn::Play { excess, jumped } = self.jitter.turn() else {
             self.stop();
             gate.hear(0);
             return false;
         };
+        stock.works().lend(&mut self.works);
+        let Some(works) = &mut self.works else {
+            self.jitter.pass(TICK as u32);
+            self.stale = true;
+            gate.hear(0);
+            return false;
+        };
         if jumped {
-            self.line.clear();
+            works.line.clear();
         }
         if std::mem::take(&mut self.stale) {
-            self.wake();
+            works.wake(self.jitter.store());
         }
-        let made = self.decode(self.line.reach(TICK, excess), gate.is_open());
-        let taken = self.line.take_mended(made, excess, out);
+        let most = works.line.reach(TICK, excess);
+        let made = works.decode(&mut self.jitter, most, gate.is_open());
+        let taken = works.line.take_mended(made, excess, out);
         if made.any {
             self.jitter.count_concealed();
         }
@@ -71,12 +82,40 @@ impl OpusEar {
         voice
     }
 
+    /// Gives back what decodes, if nobody hears the leg in this tick.
+    pub(super) fn rest(&mut self, stock: &mut Stock) {
+        if self.stale {
+            stock.works().take_back(&mut self.works);
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.last = None;
+    }
+
+    fn stop(&mut self) {
+        self.forget();
+        if let Some(works) = &mut self.works {
+            works.line.clear();
+        }
+    }
+}
+
+impl Works {
+    pub(crate) fn new() -> Result<Self, CodecFailed> {
+        Ok(Self {
+            decoder: Decoder::new(RATE)?,
+            // Less than a tick is there; up to a tick may be concealed; then comes the longest packet.
+            line: Line::new(RATE, 1, 2 * TICK + MAX_DURATION as usize),
+        })
+    }
+
     /// Decodes up to so many samples, a tick at least; tells what of the tick was made up.
-    fn decode(&mut self, most: usize, audible: bool) -> Made {
+    fn decode(&mut self, jitter: &mut Jitter<Packets>, most: usize, audible: bool) -> Made {
         let mut made = Made::default();
         while self.line.len() < most {
             let at = self.line.len();
-            let first = self.jitter.store().first();
+            let first = jitter.store().first();
             match first.map(|(offset, packet)| (offset - at as i32, packet)) {
                 Some((gap, packet)) if gap < GRAIN as i32 => {
                     let mut samples = [0; MAX_DURATION as usize];
@@ -84,7 +123,7 @@ impl OpusEar {
                     // What overlaps with what was already decoded, or made up because it wasn't there in time.
                     let overlap = gap.min(0).unsigned_abs() as usize;
                     self.line.push(samples.get(overlap..count).unwrap_or_default());
-                    self.jitter.store().drop_first();
+                    jitter.store().drop_first();
                     made.at_end = 0;
                 }
                 Some((gap, packet)) if at < TICK => {
@@ -97,7 +136,7 @@ impl OpusEar {
                         self.decoder.recover(packet, samples);
                         self.line.push(samples);
                         if repeats {
-                            self.jitter.count_repaired();
+                            jitter.count_repaired();
                         }
                         made.any |= !repeats;
                         made.at_end = 0;
@@ -124,23 +163,16 @@ impl OpusEar {
         made.at_end += count;
     }
 
-    /// Lets the decoder hear what was passed over last, so that it doesn't begin a word with its mouth shut (rule R65).
-    fn wake(&mut self) {
+    /// Forgets what was decoded for somebody else, and lets the decoder hear what was passed over last, so that it doesn't begin a word with
+    /// its mouth shut (rule R65).
+    fn wake(&mut self, packets: &mut Packets) {
+        self.line.clear();
         self.decoder.restart();
         let mut samples = [0; MAX_DURATION as usize];
-        while let Some(packet) = self.jitter.store().past() {
+        while let Some(packet) = packets.past() {
             self.decoder.decode(packet, &mut samples);
-            self.jitter.store().drop_first();
+            packets.drop_first();
         }
-    }
-
-    pub(super) fn forget(&mut self) {
-        self.last = None;
-    }
-
-    fn stop(&mut self) {
-        self.forget();
-        self.line.clear();
     }
 }
 
@@ -180,7 +212,8 @@ mod tests {
 
     #[test]
     fn r66_the_next_packet_is_waited_for_where_losses_make_that_worth_while() {
-        let (mut ear, mut gate) = (OpusEar::new().expect("libopus works"), Gate::default());
+        let (mut ear, mut gate) = (OpusEar::new(), Gate::default());
+        let mut stock = Stock::new().expect("libopus works");
         let packets = packets();
         let mut stats = Vec::new();
         for (n, payload) in packets.iter().enumerate() {
@@ -196,7 +229,7 @@ mod tests {
                     payload,
                 });
             }
-            ear.pull(&mut gate, &mut [0; TICK]);
+            ear.pull(&mut stock, &mut gate, &mut [0; TICK]);
             stats.push(ear.jitter.stats());
         }
         let (before, learning, during, end) = (stats[499], stats[600], stats[1499], stats[2999]);
@@ -210,7 +243,8 @@ mod tests {
 
     #[test]
     fn packets_that_overlap_or_are_broken_leave_no_hole() {
-        let (mut ear, mut gate) = (OpusEar::new().expect("libopus works"), Gate::default());
+        let (mut ear, mut gate) = (OpusEar::new(), Gate::default());
+        let mut stock = Stock::new().expect("libopus works");
         for (n, payload) in packets().iter().take(100).enumerate() {
             let broken = [0xff, 0xff, 0xff];
             ear.jitter.push(&Packet {
@@ -224,7 +258,7 @@ mod tests {
                 payload: if n % 10 == 7 { &broken } else { payload },
             });
             let mut out = [0; TICK];
-            assert!(n < 5 || ear.pull(&mut gate, &mut out));
+            assert!(n < 5 || ear.pull(&mut stock, &mut gate, &mut out));
         }
         assert_eq!(ear.jitter.stats().invalid, 10);
     }

@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use mixer::{Codec, Coder, Command, Event, Leg, LegAudio, LegSettings, Mixer, Output, OutputKind, Packet, Rate};
+use mixer::{Codec, Coder, Command, Event, Leg, LegAudio, LegSettings, Mixer, Output, OutputKind, Packet, Rate, Stock};
 use opusic_c::{Application, Bitrate, Channels, Decoder, Encoder, SampleRate};
 
 pub(crate) const RATES: [Rate; 3] = [Rate::Narrow, Rate::Wide, Rate::Full];
@@ -229,6 +229,9 @@ impl Way {
 /// A mixer with its phones.
 pub(crate) struct Room {
     pub(crate) mixer: Mixer,
+    pub(crate) stock: Stock,
+    /// The stock is filled up after a tick if it runs low.
+    pub(crate) restock: bool,
     pub(crate) phones: Vec<Phone>,
     pub(crate) events: Vec<Event>,
 }
@@ -241,6 +244,8 @@ impl Room {
         }
         Self {
             mixer,
+            stock: Stock::new().unwrap(),
+            restock: true,
             phones,
             events: Vec::new(),
         }
@@ -263,7 +268,10 @@ impl Room {
     }
 
     pub(crate) fn tick(&mut self) {
-        self.mixer.tick();
+        self.mixer.tick(&mut self.stock);
+        if let Some(lack) = self.stock.lack().filter(|_| self.restock) {
+            self.stock.fill(lack.make().unwrap());
+        }
         let phones = &mut self.phones;
         self.mixer.outputs(|leg, output| {
             if let Some(phone) = phones.iter_mut().find(|phone| phone.leg == leg) {

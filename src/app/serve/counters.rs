@@ -79,6 +79,7 @@ pub(super) fn read(
         ("media.misrouted", plane.misrouted),
         ("media.replayed", plane.replayed),
         ("media.panics", plane.panics),
+        ("media.codec_waits", plane.codec_waits),
         ("media.moved_rooms", plane.moved_rooms),
     ]
     .into_iter()

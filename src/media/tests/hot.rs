@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 
-use mixer::{LegAudio, LegSettings, Rate};
+use mixer::{LegAudio, LegSettings, Rate, Stock};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -48,6 +48,7 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
         clock: NtpClock::new(Instant::now(), Duration::ZERO),
         rng: StdRng::seed_from_u64(1),
         vestibule: Room::vestibule().expect("a vestibule"),
+        stock: Stock::new().expect("codec states"),
     })
     .expect("a worker");
     let spot = Spot {

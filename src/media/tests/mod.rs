@@ -139,6 +139,7 @@ fn media(rtp: SocketAddr, codec: Codec) -> LegMedia {
         dtmf_in: Some(101),
         comfort_noise: false,
         dtx: false,
+        fec: false,
         opus: OpusClass::Full,
         levels: Levels::default(),
         rtp,

@@ -69,6 +69,10 @@ impl Worker {
                     }
                     self.rest_if_idle();
                 }
+                Order::Supply(supply) => {
+                    self.awaits_supply = false;
+                    self.stock.fill(supply);
+                }
                 Order::Stop => {
                     (0..self.legs.end()).for_each(|index| self.close(now, index));
                     (0..self.legs.end()).for_each(|index| self.retire(index));

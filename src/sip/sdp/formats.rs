@@ -136,6 +136,8 @@ pub(crate) struct OpusWishes {
     pub(crate) constant: bool,
     /// `usedtx`: nothing needs to be sent in silence.
     pub(crate) dtx: bool,
+    /// `useinbandfec`: they can make use of what a packet says of the one before.
+    pub(crate) fec: bool,
 }
 
 impl OpusWishes {
@@ -154,6 +156,7 @@ impl OpusWishes {
             bit_rate: number_of("maxaveragebitrate").filter(|rate| (6000..=510_000).contains(rate)),
             constant: flag("cbr"),
             dtx: flag("usedtx"),
+            fec: flag("useinbandfec"),
         }
     }
 
@@ -240,6 +243,7 @@ mod tests {
             bit_rate: None,
             constant: false,
             dtx: false,
+            fec: false,
         };
         assert_eq!(read(""), plain);
         assert_eq!(read("a=fmtp:97 cbr=1\r\n"), plain, "of another format");
@@ -252,6 +256,7 @@ mod tests {
                 bit_rate: Some(20_000),
                 constant: true,
                 dtx: true,
+                fec: true,
             }
         );
         assert_eq!(

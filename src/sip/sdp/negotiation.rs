@@ -393,6 +393,7 @@ impl Negotiation {
             dtmf_in: None,
             comfort_noise: false,
             dtx: wishes.is_some_and(|w| w.dtx),
+            fec: wishes.is_some_and(|w| w.fec),
             opus: wishes.map_or(OpusClass::Full, OpusWishes::class),
             levels: Levels::default(),
             rtp,

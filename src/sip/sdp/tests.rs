@@ -80,6 +80,7 @@ fn a_plain_phone_is_answered_with_one_codec() {
         dtmf_in: Some(101),
         comfort_noise: true,
         dtx: false,
+        fec: false,
         opus: OpusClass::Full,
         levels: Levels::default(),
         rtp: "192.0.2.1:4000".parse().unwrap(),
@@ -364,11 +365,10 @@ fn r70_a_g722_phone_is_answered_at_8000_hz() {
 
 #[test]
 fn r63_what_an_opus_peer_wants_is_answered_and_kept() {
-    let line =
-        "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 maxplaybackrate=16000;stereo=1;sprop-stereo=1;usedtx=1\r\n";
+    let line = "m=audio 4000 RTP/AVP 96\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 maxplaybackrate=16000;stereo=1;sprop-stereo=1;usedtx=1;useinbandfec=1\r\n";
     let mut n = all();
     let (text, media) = answered(&mut n, line);
-    assert_eq!((media.opus, media.dtx), (OpusClass::Wide, true));
+    assert_eq!((media.opus, media.dtx, media.fec), (OpusClass::Wide, true, true));
     assert!(text.contains("a=fmtp:96 minptime=10;useinbandfec=1\r\n"), "{text}");
     // A second offer may want something else.
     let (_, media) = answered(&mut n, &line.replace("maxplaybackrate=16000", "cbr=1"));
