@@ -79,7 +79,6 @@ impl KeyRing {
         if self.theirs != Some(remote) {
             self.ours.clear();
         }
-        self.theirs = Some(remote);
         let local = self.own(remote.profile);
         line.attributes.push(Attribute::new("crypto", Crypto { tag, keys: local }));
         self.agreed(local, remote)
@@ -130,13 +129,16 @@ impl KeyRing {
             // They weren't asked.
             return Ok(Security::Plain);
         }
-        let same = |c: &Crypto| c.tag == tag && c.keys.profile == remote.profile && c.keys != remote;
-        let local = ours.find(same).ok_or(BadCrypto::Mismatch)?.keys;
-        self.theirs = Some(remote);
+        let fits = |c: &Crypto| c.tag == tag && c.keys.profile == remote.profile && c.keys != remote && self.ours.contains(&c.keys);
+        let local = ours.find(fits).ok_or(BadCrypto::Mismatch)?.keys;
         Ok(self.agreed(local, remote))
     }
 
-    fn agreed(&self, local: Keys, remote: Keys) -> Security {
+    /// Keys that were offered but not chosen are forgotten: one that went out of use must never come back, for its counters would
+    /// start over and its keystream repeat (RFC 3711 section 9.1).
+    fn agreed(&mut self, local: Keys, remote: Keys) -> Security {
+        self.ours.retain(|keys| *keys == local);
+        self.theirs = Some(remote);
         Security::Sdes(Sdes {
             local,
             remote,

@@ -246,3 +246,20 @@ fn two_of_us_agree_and_stay_agreed() {
     assert_eq!((sdes(&ours), sdes(&theirs)), (a, b));
     assert!(offer.contains("RTP/SAVP "), "{offer}");
 }
+
+#[test]
+fn a_key_that_went_out_of_use_never_comes_back() {
+    let mut n = with(Policy::Allowed, true);
+    n.dial();
+    let gcm = audio("RTP/SAVP", &[&format!("1 AEAD_AES_128_GCM {GCM}")]);
+    let read = |n: &mut Negotiation, lines: &str| n.read_answer(&offer(lines), from()).map(|m| sdes(&m).local);
+    let first = read(&mut n, &gcm).expect("agreed");
+    // As a refresh of the session that is answered by the other suite.
+    let cm = audio("RTP/SAVP", &[&cm(2, CM)]);
+    assert_eq!(read(&mut n, &cm), Err(Unacceptable::Crypto(BadCrypto::Mismatch)));
+    // Offered anew, it may be chosen; then the first is a new one.
+    n.offer();
+    assert!(read(&mut n, &cm).is_ok());
+    n.offer();
+    assert_ne!(read(&mut n, &gcm).expect("agreed"), first);
+}
