@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cusax::model::{MediaReport, RoomName};
+use cusax::model::{MediaReport, RoomName, media::MediaFailure};
 
 use super::world::{CONF, ROOMS, World};
 
@@ -74,6 +74,26 @@ fn a_call_whose_media_is_gone_ends() {
     w.run_for(Duration::from_secs(1));
     assert_eq!(legs(&w), 0);
     assert_eq!(w.calls(), 0);
+}
+
+#[test]
+fn r72_a_call_whose_media_is_somebody_else_s_ends_and_says_why() {
+    for (why, cause) in [
+        (MediaFailure::Fingerprint, "cause=488"),
+        (MediaFailure::Handshake, "cause=408"),
+        (MediaFailure::Closed, "cause=200"),
+    ] {
+        let mut w = World::new(31);
+        w.enter("ann", "blue");
+        w.join_by_phone("guest", "blue");
+        let leg = w.leg_of("guest", "blue").expect("a leg");
+        w.media(MediaReport::Failed(leg, why));
+        w.run_for(Duration::from_secs(1));
+        let bye = w.at("guest").received.iter().find(|r| r.starts_with("BYE ")).expect("a BYE");
+        assert!(bye.contains(cause), "{bye}");
+        assert_eq!((legs(&w), w.calls()), (0, 0));
+        assert!(w.plane.legs.values().all(|l| l.closed));
+    }
 }
 
 #[test]
