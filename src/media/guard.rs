@@ -30,11 +30,9 @@ impl Guard {
         }
     }
 
-    /// Takes keys of a handshake, unless something else was agreed on meanwhile.
-    pub(super) fn enter(&mut self, session: Box<Session>, security: &Security) {
-        if let Security::Dtls(_) = security {
-            *self = Self::Srtp(session);
-        }
+    /// Takes the keys of a handshake.
+    pub(super) fn enter(&mut self, session: Box<Session>) {
+        *self = Self::Srtp(session);
     }
 
     /// Lets nothing through any more.

@@ -121,6 +121,11 @@ impl Handshakes {
                 });
             }
             Errand::End(leg) => {
+                self.advance(now, leg, |case, _| {
+                    if let Some(session) = &mut case.session {
+                        session.close();
+                    }
+                });
                 self.cases.remove(&leg);
             }
         }
@@ -178,7 +183,7 @@ impl Handshakes {
             Ok(false) => {}
             Err(_) => {
                 add(&self.counters.handshakes_failed, 1);
-                self.tell(&case.agreement.whereabouts, News::Ended(End::Failed));
+                self.tell(&case.agreement, |media| News::Ended(media, End::Failed));
                 tracing::error!(leg = leg.0, now = ?now, "a handshake panicked");
             }
         }
@@ -199,7 +204,7 @@ impl Handshakes {
                     add(&self.counters.handshakes, 1);
                     let keys = Box::new(srtp::Session::new(agreed.ours, agreed.theirs));
                     tracing::debug!(leg = case.agreement.whereabouts.leg.0, profile = ?agreed.ours.profile, "DTLS gave keys");
-                    self.tell(&case.agreement.whereabouts, News::Keys(keys));
+                    self.tell(&case.agreement, |media| News::Keys(media, keys));
                 }
                 Next::Ended(end) => {
                     let counter = match end {
@@ -208,7 +213,7 @@ impl Handshakes {
                         End::Closed => &self.counters.handshakes_closed,
                     };
                     add(counter, 1);
-                    self.tell(&case.agreement.whereabouts, News::Ended(end));
+                    self.tell(&case.agreement, |media| News::Ended(media, end));
                     return false;
                 }
                 Next::Wait(due) => {
@@ -219,8 +224,9 @@ impl Handshakes {
         }
     }
 
-    fn tell(&self, whereabouts: &Arc<Whereabouts>, news: News) {
-        let order = LegOrder::News(Arc::clone(whereabouts), news);
+    fn tell(&self, agreement: &Agreement, news: impl FnOnce(DtlsMedia) -> News) {
+        let whereabouts = &agreement.whereabouts;
+        let order = LegOrder::News(Arc::clone(whereabouts), news(agreement.media.clone()));
         self.lines[whereabouts.worker()].send(Order::Leg(whereabouts.leg, order));
     }
 }

@@ -232,8 +232,10 @@ impl Leg {
         let Some(terms) = &mut self.terms else { return };
         match news {
             News::Path(to) => terms.path = Path::Ice(to),
-            News::Keys(session) => terms.guard.enter(session, &terms.media.security),
-            News::Ended(end) => {
+            // Something else may have been agreed on meanwhile.
+            News::Keys(ref media, _) | News::Ended(ref media, _) if !terms.media.security.is_dtls(media) => {}
+            News::Keys(_, session) => terms.guard.enter(session),
+            News::Ended(_, end) => {
                 terms.guard.shut();
                 self.pending.failed(match end {
                     End::Fingerprint => MediaFailure::Fingerprint,

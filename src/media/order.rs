@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{leg::Leg, load::Service, room::Room, sys::Wake, whereabouts::Whereabouts};
 use crate::{
-    model::{LegId, LegMedia, LegStats, ice::IceMedia},
+    model::{LegId, LegMedia, LegStats, dtls::DtlsMedia, ice::IceMedia},
     rtp::{dtls::End, srtp},
 };
 
@@ -89,10 +89,10 @@ pub(super) enum LegOrder {
 pub(super) enum News {
     /// Where ICE says to send, if anywhere.
     Path(Option<SocketAddr>),
-    /// What DTLS has agreed, with a peer whose fingerprint is right.
-    Keys(Box<srtp::Session>),
-    /// There are no keys, or no peer any more.
-    Ended(End),
+    /// What DTLS has agreed for this, with a peer whose fingerprint is right.
+    Keys(DtlsMedia, Box<srtp::Session>),
+    /// For this there are no keys, or no peer any more.
+    Ended(DtlsMedia, End),
 }
 
 /// A datagram for a leg on another thread than its port.

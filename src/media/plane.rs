@@ -112,6 +112,8 @@ struct Known {
     socket: Arc<UdpSocket>,
     /// Where it has its place at a shared port: that one's thread and interface.
     place: Option<(usize, usize)>,
+    /// It has an association, or is to have one.
+    shakes_hands: bool,
 }
 
 #[derive(Debug)]
@@ -255,7 +257,9 @@ impl Plane {
     fn forget(&mut self, leg: LegId) {
         if let Some(known) = self.legs.remove(&leg) {
             self.workers[known.spot.worker].legs -= 1;
-            let _ = self.handshakes.send(Errand::End(leg));
+            if known.shakes_hands {
+                let _ = self.handshakes.send(Errand::End(leg));
+            }
             if let Some((worker, interface)) = known.place {
                 self.workers[worker].line.send(Order::Dismiss(interface, leg));
             }
@@ -304,7 +308,10 @@ impl Plane {
                 media,
                 to: ice.is_none().then_some(rtp),
             };
+            known.shakes_hands = true;
             let _ = self.handshakes.send(Errand::Agree(Box::new(agreement)));
+        } else if std::mem::take(&mut known.shakes_hands) {
+            let _ = self.handshakes.send(Errand::End(leg));
         }
         if let (Some(ice), Some((worker, interface))) = (ice, known.place) {
             let whereabouts = Arc::clone(&known.whereabouts);
@@ -451,6 +458,7 @@ impl MediaPlane for Plane {
                 whereabouts,
                 socket,
                 place,
+                shakes_hands: false,
             },
         );
         let mut rtcp = rtp;

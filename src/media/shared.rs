@@ -141,3 +141,106 @@ impl Guest {
         (std::mem::replace(&mut self.told, to) != to).then(|| (Arc::clone(&self.whereabouts), to))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use is::{
+        DefaultSha1HmacProvider, Sha1HmacProvider,
+        stun::{StunMessage, TransId},
+    };
+
+    use super::*;
+    use crate::{model::ice::IceCredentials, rtp::ice::CONSENT};
+
+    fn media(name: &str) -> IceMedia {
+        let of = |side: &str| IceCredentials {
+            ufrag: format!("{side}{name}"),
+            password: format!("the password of {side} {name}"),
+        };
+        IceMedia {
+            local: of("ours"),
+            remote: of("theirs"),
+        }
+    }
+
+    fn port(names: &[&str]) -> SharedPort {
+        let mut port = SharedPort::new(Arc::new(UdpSocket::bind("127.0.0.1:0").expect("bound")));
+        for (leg, name) in (1..).zip(names) {
+            port.admit(Arc::new(Whereabouts::new(LegId(leg), 0)), media(name));
+        }
+        port
+    }
+
+    /// A nominating check for this leg.
+    fn check(port: &mut SharedPort, now: Instant, name: &str, source: &str) -> Result<Option<Option<SocketAddr>>, Unanswered> {
+        let IceMedia { local, remote } = media(name);
+        let user = format!("{}:{}", local.ufrag, remote.ufrag);
+        let mut bytes = [0; 256];
+        let hmac = |key: &[u8], parts: &[&[u8]]| DefaultSha1HmacProvider.sha1_hmac(key, parts);
+        let message = StunMessage::binding_request(&user, TransId::new(), true, 1, 1, true);
+        let len = message.to_bytes(Some(local.password.as_bytes()), &mut bytes, hmac).expect("space");
+        let (_, moved) = port.check(now, addr(source), &bytes[..len], &mut [0; MAX_REPLY])?;
+        Ok(moved.map(|(_, to)| to))
+    }
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect("an address")
+    }
+
+    fn whose(port: &SharedPort, source: &str) -> Option<u64> {
+        port.guest(addr(source)).map(|w| w.leg.0)
+    }
+
+    const A: &str = "192.0.2.1:1000";
+    const B: &str = "192.0.2.1:2000";
+
+    #[test]
+    fn each_source_is_one_leg_s_and_each_leg_hears_once_where_to_send() {
+        let (mut port, now) = (port(&["a", "b"]), Instant::now());
+        assert_eq!(check(&mut port, now, "a", A), Ok(Some(Some(addr(A)))));
+        assert_eq!(check(&mut port, now, "a", A), Ok(None), "told already");
+        assert_eq!(check(&mut port, now, "b", A), Err(Unanswered::Taken));
+        assert_eq!(check(&mut port, now, "b", B), Ok(Some(Some(addr(B)))));
+        assert_eq!(check(&mut port, now, "c", B), Err(Unanswered::Stray));
+        assert_eq!(
+            (whose(&port, A), whose(&port, B), whose(&port, "192.0.2.1:3000")),
+            (Some(1), Some(2), None)
+        );
+    }
+
+    #[test]
+    fn without_consent_a_source_is_nobody_s_and_its_leg_sends_nowhere() {
+        let (mut port, start) = (port(&["a", "b"]), Instant::now());
+        check(&mut port, start, "a", A).expect("valid");
+        let mut moved = Vec::new();
+        port.expire(start + CONSENT - Duration::from_secs(1), |m| moved.push(m));
+        assert!(moved.is_empty());
+        port.expire(start + CONSENT, |(whereabouts, to)| {
+            assert_eq!((whereabouts.leg, to), (LegId(1), None))
+        });
+        assert_eq!(whose(&port, A), None);
+        assert_eq!(
+            check(&mut port, start + CONSENT, "b", A),
+            Ok(Some(Some(addr(A)))),
+            "free for another"
+        );
+    }
+
+    #[test]
+    fn a_leg_that_leaves_leaves_nothing_and_a_restart_its_old_name() {
+        let (mut port, now) = (port(&["a"]), Instant::now());
+        check(&mut port, now, "a", A).expect("valid");
+        port.admit(Arc::new(Whereabouts::new(LegId(1), 0)), media("anew"));
+        assert_eq!(check(&mut port, now, "a", A), Err(Unanswered::Stray));
+        assert_eq!(check(&mut port, now, "anew", B), Ok(Some(Some(addr(B)))));
+        assert_eq!(
+            (whose(&port, A), whose(&port, B)),
+            (Some(1), Some(1)),
+            "the old way is heard until its consent ends"
+        );
+        port.dismiss(LegId(1));
+        assert!(port.is_empty() && port.by_name.is_empty() && port.by_source.is_empty());
+    }
+}

@@ -106,6 +106,14 @@ pub struct Sdes {
 }
 
 impl Security {
+    /// Whether it is just this by DTLS.
+    pub fn is_dtls(&self, media: &DtlsMedia) -> bool {
+        match self {
+            Self::Dtls(agreed) => agreed == media,
+            Self::Plain | Self::Sdes(_) => false,
+        }
+    }
+
     /// The same without keys, for people.
     pub fn protection(&self) -> Protection {
         match self {

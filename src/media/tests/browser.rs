@@ -22,7 +22,7 @@ use crate::{
         dtls::{DtlsMedia, DtlsRole},
         ice::{IceCredentials, IceMedia},
         media::MediaFailure,
-        srtp::Profile,
+        srtp::{Profile, Protection},
     },
     rtp::{
         Kind,
@@ -457,4 +457,59 @@ fn a_flood_of_dtls_from_a_checked_source_is_bounded_and_others_get_their_keys() 
     let nonsense = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0x04, 0x00, 1][..], &[7; 1023]].concat();
     (0..5000).for_each(|_| flooder.say(&nonsense));
     web.connect(&world);
+}
+
+#[test]
+fn another_agreement_needs_another_handshake_and_one_for_plain_rtp_none() {
+    let mut world = World::new(1);
+    let (mut web, ann) = meet(&mut world, PortKind::Own);
+    // Another device takes the call over: another certificate.
+    web.identity = Arc::new(identity::generate().expect("a certificate"));
+    web.media.security = Security::Dtls(DtlsMedia {
+        role: Some(DtlsRole::Passive),
+        fingerprints: vec![web.identity.fingerprint().clone()],
+    });
+    world.plane.order(MediaOrder::Configure(web.leg, Box::new(web.media.clone())));
+    web.srtp = None;
+    web.shake_hands(&world);
+    // What is still on its way is under the keys of before.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(100) {
+        let _ = web.socket.recv(&mut [0; 2048]);
+    }
+    web.until("keys", |p| p.srtp.is_some());
+    web.heard.clear();
+    web.hears(ANN);
+    web.is_heard_by(&ann);
+    assert_eq!(world.plane.stats().handshakes, 2);
+    let plain = LegMedia {
+        security: Security::Plain,
+        ..web.media.clone()
+    };
+    world.plane.order(MediaOrder::Configure(web.leg, Box::new(plain)));
+    // The old association's end is no longer the leg's.
+    web.dtls.as_mut().expect("up").close();
+    web.drain();
+    let mut bytes = [0; 2048];
+    // With one talker named, but without a tag.
+    wait_for(
+        "plain packets",
+        || matches!(web.socket.recv(&mut bytes), Ok(len) if len == HEADER_LEN + 4 + 160),
+    );
+    let leg = web.leg;
+    assert!(!world.has_seen(|r| matches!(r, MediaReport::Failed(l, _) if *l == leg)));
+    assert_eq!(world.close(leg).protection, Protection::None);
+}
+
+#[test]
+fn whoever_closes_tells_the_other_side() {
+    let mut world = World::new(1);
+    let (mut web, _ann) = meet(&mut world, PortKind::Shared);
+    world.plane.order(MediaOrder::Close(web.leg));
+    web.until("our farewell", |p| p.dtls.is_none());
+    let (mut web, _ann) = meet(&mut world, PortKind::Own);
+    web.dtls.as_mut().expect("up").close();
+    web.drain();
+    let leg = web.leg;
+    world.expect("theirs", |r| *r == MediaReport::Failed(leg, MediaFailure::Closed));
 }

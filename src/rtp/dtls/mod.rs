@@ -236,6 +236,12 @@ impl Session {
         }
     }
 
+    /// Says good-bye, if there is anybody to say it to. Then [`Self::poll`] for the last time.
+    pub fn close(&mut self) {
+        // It is over whatever comes of this.
+        let _ = self.dtls.as_mut().filter(|_| self.up).map(Dtls::close);
+    }
+
     /// What is to be done next; to be called until it is to wait.
     pub fn poll(&mut self, buffer: &mut [u8; BUFFER]) -> Next {
         loop {
