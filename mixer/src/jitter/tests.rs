@@ -207,29 +207,31 @@ fn r66_less_than_one_packet_in_a_hundred_comes_too_late() {
 
 #[test]
 fn r66_two_seconds_after_a_stall_of_200_ms_the_delay_is_what_it_was() {
-    for start in [10_000.0, 10_007.0, 10_013.0] {
-        let mut delay = |n| {
-            let sent = f64::from(n) * 20.0;
-            Some(
-                if (start..start + 200.0).contains(&sent) {
-                    start + 200.0 - sent
-                } else {
-                    0.0
-                } + 5.0,
-            )
-        };
-        let played = play(
-            20_000,
-            60,
-            Way {
+    for (start, usual) in [10_000.0, 10_007.0, 10_013.0]
+        .into_iter()
+        .flat_map(|start| [0.0, 5.0, 14.5, 16.0, 17.5, 19.5].map(|usual| (start, usual)))
+    {
+        for length in [100.0, 200.0, 260.0] {
+            let mut delay = |n| {
+                let sent = f64::from(n) * 20.0;
+                let stalled = (start..start + length).contains(&sent);
+                Some(if stalled { start + length - sent } else { 0.0 } + usual)
+            };
+            let way = Way {
                 ptime: 20.0,
                 ppm: 0.0,
                 delay: &mut delay,
-            },
-        );
-        let (before, after) = (played.mean(5000.0, 10_000.0), played.mean(start + 2200.0, 15_000.0));
-        assert!((after - before).abs() < 5.0, "{before} {after}");
-        assert_eq!(played.stats.late, 0, "nothing of what came late is lost");
+            };
+            let played = play(20_000, 60, way);
+            let (before, after) = (played.mean(5000.0, 10_000.0), played.mean(start + length + 2000.0, 15_000.0));
+            assert!((after - before).abs() < 5.0, "{start} {usual} {length}: {before} {after}");
+            // More than 200 ms can't be held.
+            assert!(
+                played.stats.late == 0 && (length > 200.0 || played.stats.dropped_ms <= 200),
+                "nothing of what came late is lost: {:?}",
+                played.stats
+            );
+        }
     }
 }
 

@@ -136,10 +136,10 @@ impl Timing {
         let is_newest = ahead > 0 && end > i64::from(waiting);
         let steady = packet.timestamp.wrapping_sub(line.newest) == duration.wrapping_mul(ahead as u32);
         let longest = (LONGEST * self.tick) as i32;
-        let arrival = if is_newest && offset < 0 && waiting <= 0 && end > -i64::from(longest) {
+        let ran_dry = is_newest && offset < 0 && waiting <= 0 && end > -i64::from(longest);
+        let arrival = if ran_dry {
             // The buffer ran dry, and time went on. What comes now is heard nevertheless, with a longer delay.
             line.next = packet.timestamp;
-            line.target = line.delay(self.now);
             Arrival::Restart { offset: 0 }
         } else if is_newest && steady && offset > longest {
             // After a long stall more comes at once than anybody wants to wait for.
@@ -172,6 +172,9 @@ impl Timing {
         if offset > -longest {
             let transit = self.transit(packet);
             self.delay.record(transit);
+        }
+        if ran_dry {
+            self.keep_delay();
         }
         arrival
     }
@@ -206,27 +209,34 @@ impl Timing {
         let transit = self.transit(packet);
         let margin = self.units(MARGIN_US) as i32;
         let Some(line) = &mut self.line else { return Arrival::Late };
-        let least = if std::mem::take(&mut line.starved) >= FORGOTTEN {
-            self.delay.clear();
-            transit + margin
-        } else {
-            transit
-        };
-        self.delay.record(transit);
-        line.note(packet, shape, self.tick);
+        let is_known = std::mem::take(&mut line.starved) < FORGOTTEN;
         line.misfits = 0;
-        let usual = self.delay.quantile().unwrap_or(transit);
-        line.target = line.on_grid(self.now, self.tick, usual.max(least));
-        line.next = self.now.wrapping_sub(line.zero).wrapping_sub(line.target as u32);
-        Arrival::Restart {
-            offset: packet.timestamp.wrapping_sub(line.next) as i32,
+        line.note(packet, shape, self.tick);
+        if !is_known {
+            self.delay.clear();
+            line.target = line.on_grid(self.now, self.tick, transit + margin);
+        }
+        self.delay.record(transit);
+        self.aim();
+        let Some(line) = &mut self.line else { return Arrival::Late };
+        let delay = line.target.max(line.on_grid(self.now, self.tick, transit));
+        line.next = self.now.wrapping_sub(line.zero).wrapping_sub(delay as u32);
+        let offset = packet.timestamp.wrapping_sub(line.next) as i32;
+        self.keep_delay();
+        Arrival::Restart { offset }
+    }
+
+    /// Takes the delay that it came to for the one that ought to be, so that it falls only if there is much time to spare; but for a spike,
+    /// after which it is to be what it was.
+    fn keep_delay(&mut self) {
+        if let Some(line) = self.line.as_mut().filter(|_| !self.delay.is_spiking()) {
+            line.target = line.delay(self.now);
         }
     }
 
     /// Begins a tick; [`Self::pass`] ends it.
     pub(super) fn turn(&mut self) -> Turn {
         self.delay.turn();
-        let (spare, much) = (self.units(SPARE_US) as i32, self.units(SPARE_US + HYSTERESIS_US) as i32);
         let Some(line) = &mut self.line else { return Turn::Idle };
         line.misfit_in_this_tick = false;
         line.unrepeated = line.unrepeated.saturating_add(1);
@@ -235,17 +245,8 @@ impl Timing {
         if line.starved >= STARVED {
             return Turn::Idle;
         }
-        if let Some(usual) = self.delay.quantile() {
-            // What a lost packet held is of use if the next one is there in time.
-            let repeats = self.loss.is_heavy() && line.unrepeated < FORGOTTEN;
-            let usual = usual + if repeats { line.repeats as i32 } else { 0 };
-            let (least, most) = (
-                line.on_grid(self.now, self.tick, usual + spare),
-                line.on_grid(self.now, self.tick, usual + much),
-            );
-            // Where packets begin may have changed.
-            line.target = line.on_grid(self.now, line.grid, line.target).clamp(least, most);
-        }
+        self.aim();
+        let Some(line) = &mut self.line else { return Turn::Idle };
         let excess = line.delay(self.now) - line.target;
         let full = ready > (LONGEST * self.tick) as i32;
         let rests = std::mem::take(&mut line.changed) || (excess > 0 && self.delay.is_spiking()) || (excess < 0 && full);
@@ -253,6 +254,21 @@ impl Timing {
             excess: if rests { 0 } else { excess },
             jumped: std::mem::take(&mut line.jumped),
         }
+    }
+
+    /// Decides what the delay ought to be: what it ought to have been so far, unless there is too little or too much time to spare.
+    fn aim(&mut self) {
+        let (spare, much) = (self.units(SPARE_US) as i32, self.units(SPARE_US + HYSTERESIS_US) as i32);
+        let (Some(line), Some(usual)) = (&mut self.line, self.delay.quantile()) else {
+            return;
+        };
+        // What a lost packet held is of use if the next one is there in time.
+        let repeats = self.loss.is_heavy() && line.unrepeated < FORGOTTEN;
+        let usual = usual + if repeats { line.repeats as i32 } else { 0 };
+        let least = line.on_grid(self.now, self.tick, usual + spare);
+        let most = line.on_grid(self.now, self.tick, usual + much);
+        // Where packets begin may have changed.
+        line.target = line.on_grid(self.now, line.grid, line.target).clamp(least, most);
     }
 
     /// Ends a tick in which so many units of audio were played, or passed over.
