@@ -122,11 +122,22 @@ impl LegAudio {
         self.last.take().unwrap_or(0).into()
     }
 
-    /// Goes on where another leg's audio was.
-    pub(crate) fn take_over(&mut self, other: &Self) {
+    /// Goes on where the audio of the same leg was; tells whether its voice does too, since the codec is the same: what waits in the jitter
+    /// buffer is heard as if nothing had happened, and what knew the voice goes on knowing it.
+    pub(crate) fn take_over(&mut self, other: &mut Self) -> bool {
         (self.muted, self.heard, self.sending, self.lost) = (other.muted, other.heard, other.sending, other.lost);
         (self.apply, self.speaking) = (other.apply, other.speaking);
         self.outlet.take_over(&other.outlet);
+        let same = self.settings.codec == other.settings.codec;
+        if same {
+            std::mem::swap(&mut self.ear, &mut other.ear);
+            std::mem::swap(&mut self.tail, &mut other.tail);
+            (self.last, self.enters) = (other.last.take(), other.enters);
+            std::mem::swap(&mut self.mouth, &mut other.mouth);
+            self.mouth.set_stream(self.settings.stream());
+            (self.lingers, self.limiter) = (other.lingers, other.limiter);
+        }
+        same
     }
 
     /// Decides what is sent in this tick.

@@ -294,8 +294,9 @@ impl Mixer {
         match self.find(leg) {
             Err(_) => Err(Refused::Absent(leg, audio)),
             Ok(at) => {
-                audio.take_over(&self.legs[at].1);
-                self.floor.replace(at);
+                if !audio.take_over(&mut self.legs[at].1) {
+                    self.floor.replace(at);
+                }
                 let mut before = std::mem::replace(&mut self.legs[at].1, audio);
                 self.ended += before.leave();
                 Ok(before)

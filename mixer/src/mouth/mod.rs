@@ -129,6 +129,13 @@ impl Mouth {
         }
     }
 
+    /// Goes on as another kind of stream of the same codec.
+    pub(crate) fn set_stream(&mut self, stream: Stream) {
+        if let (Voice::Opus(class, _), Stream::Opus(wanted)) = (&mut self.voice, stream) {
+            *class = wanted;
+        }
+    }
+
     /// The next frame is also for somebody who heard another encoder's before.
     pub(crate) fn welcome(&mut self) {
         self.newcomer = true;

@@ -68,6 +68,20 @@ impl Phone {
         }
     }
 
+    /// Begins anew with other settings: another source, and what it says goes on at its new rate.
+    pub(crate) fn renew(&mut self) {
+        let now = Self::new(self.leg.0, self.settings.codec, self.says);
+        let said_ms = self.sent_ms;
+        *self = Self {
+            settings: self.settings,
+            ssrc: self.ssrc ^ 1,
+            said: said_ms * now.hz() / 1000,
+            sent_ms: said_ms,
+            ticks: self.ticks,
+            ..now
+        };
+    }
+
     pub(crate) fn tone(leg: u64, codec: Codec, hz: f64) -> Self {
         Self::new(leg, codec, Says::Tone { hz, amplitude: 8000.0 })
     }
