@@ -25,6 +25,7 @@ fn main() {
     };
     let pcmu = pcmu_room(1000, ticks);
     let opus = opus_room(400, ticks);
+    polished_room(ticks);
     let talking = talking_room(48, ticks);
     println!("pcmu_us_per_leg={pcmu:.3} opus_us_per_leg={opus:.3} talking_us_per_leg={talking:.3}");
 }
@@ -42,6 +43,22 @@ fn pcmu_room(legs: u64, ticks: u32) -> f64 {
         0..TALKERS => Some(&voice),
         _ => Some(if leg % 2 == 0 { &noise } else { &quiet }),
     })
+}
+
+/// Four talkers whose voices are worked on before they are mixed.
+fn polished_room(ticks: u32) {
+    let voice: Vec<u8> = (0..160u32)
+        .map(|n| (0x9a + (n * n % 11) as u8) ^ ((n / 9 % 2) << 7) as u8)
+        .collect();
+    for (name, agc, denoise) in [
+        ("PCMU as it comes", false, false),
+        ("PCMU with gain control", true, false),
+        ("PCMU with noise suppression", false, true),
+    ] {
+        let plain = LegSettings::plain(Codec::Pcmu);
+        let mixer = room(Rate::Narrow, LegSettings { agc, denoise, ..plain }, 4);
+        run(name, mixer, 4, ticks, 160, |_, _| Some(&voice));
+    }
 }
 
 /// Three speak, the others' clients send a packet every 400 ms.

@@ -9,7 +9,8 @@ use crate::{
     limiter::Limiter,
     mouth::{Mouth, Shared, Silence},
     output::{Outlet, Source},
-    resample::Tail,
+    polish::Polish,
+    resample::{Filters, Tail},
     settings::{Frame, Stream},
 };
 
@@ -32,6 +33,7 @@ pub struct LegAudio {
     pub(crate) enters: bool,
     pub(crate) outlet: Outlet,
     ear: Ear,
+    polish: Option<Box<Polish>>,
     /// The end of what it said in the last tick, if that is in the mix.
     pub(crate) tail: Tail,
     pub(crate) mouth: Mouth,
@@ -56,6 +58,7 @@ impl LegAudio {
             enters: false,
             outlet: Outlet::new(settings)?,
             ear: Ear::new(settings.codec),
+            polish: Polish::new(settings),
             tail: Tail::new(),
             mouth: Mouth::new(settings.stream()),
             lingers: 0,
@@ -100,6 +103,13 @@ impl LegAudio {
         self.ear.rewind(ticks);
     }
 
+    /// Does to a voice that is heard what the leg's settings ask for.
+    pub(crate) fn polish(&mut self, filters: &Filters, voice: &mut Frame) {
+        if let Some(polish) = &mut self.polish {
+            polish.apply(filters, voice.pcm_mut());
+        }
+    }
+
     /// How loud it is by its newest packets.
     pub(crate) fn probe(&mut self, prober: &mut Prober) -> Level {
         self.ear.probe(prober)
@@ -136,6 +146,9 @@ impl LegAudio {
             std::mem::swap(&mut self.mouth, &mut other.mouth);
             self.mouth.set_stream(self.settings.stream());
             (self.lingers, self.limiter) = (other.lingers, other.limiter);
+        }
+        if self.settings.polishes() == other.settings.polishes() {
+            std::mem::swap(&mut self.polish, &mut other.polish);
         }
         same
     }

@@ -24,6 +24,7 @@ mod mouth;
 mod output;
 mod pack;
 mod player;
+mod polish;
 mod rates;
 mod resample;
 mod settings;

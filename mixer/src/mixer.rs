@@ -366,6 +366,7 @@ impl Mixer {
             if voice {
                 audio.enters = audio.last.is_none();
                 let mut frame = frame.clone();
+                audio.polish(&self.filters, &mut frame);
                 if standing == Standing::Leaving {
                     fade_out(frame.pcm_mut());
                 }

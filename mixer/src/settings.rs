@@ -100,10 +100,14 @@ pub struct LegSettings {
     pub fec: bool,
     /// The peer accepts comfort noise (RFC 3389) in place of silence; not used with Opus.
     pub comfort_noise: bool,
+    /// The leg's voice is brought to the usual level, -26 dBov, slowly and by 18 dB at most.
+    pub agc: bool,
+    /// Noise is taken out of the leg's voice, which is delayed by 10 to 14 ms for it.
+    pub denoise: bool,
 }
 
 impl LegSettings {
-    /// Settings that every peer understands: 20 ms packets, silence sent as audio.
+    /// Settings that every peer understands: 20 ms packets, silence sent as audio, the voice mixed as it comes.
     pub fn plain(codec: Codec) -> Self {
         Self {
             codec,
@@ -112,6 +116,8 @@ impl LegSettings {
             dtx: false,
             fec: false,
             comfort_noise: false,
+            agc: false,
+            denoise: false,
         }
     }
 
@@ -131,6 +137,11 @@ impl LegSettings {
             Codec::Pcmu | Codec::Pcma | Codec::G722 => self.codec.rate(),
             Codec::Opus => self.opus.rate(),
         }
+    }
+
+    /// What is done to the leg's voice.
+    pub(crate) const fn polishes(self) -> (bool, bool) {
+        (self.agc, self.denoise)
     }
 
     /// Whether packets of that length can be made.

@@ -133,6 +133,9 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
         }
         phones[3].settings.dtx = true;
         phones[0].settings.comfort_noise = true;
+        for n in [1, 6, 7] {
+            (phones[n].settings.agc, phones[n].settings.denoise) = (true, true);
+        }
         let mut room = Room::new(rate, phones);
         let music = Player::new((0..5000).collect::<Vec<i16>>().into(), Rate::Wide, 12, true);
         room.mixer.play(Sound(1), music).expect("there is room");

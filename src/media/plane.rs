@@ -393,12 +393,12 @@ impl Plane {
 /// What the mixer needs to know of an offer and answer.
 fn settings(media: &LegMedia) -> LegSettings {
     LegSettings {
-        codec: media.codec,
         ptime_ms: media.ptime_ms,
         opus: media.opus,
         dtx: media.dtx,
         fec: media.fec,
         comfort_noise: media.comfort_noise,
+        ..LegSettings::plain(media.codec)
     }
 }
 
