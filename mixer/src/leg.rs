@@ -82,6 +82,11 @@ impl LegAudio {
         if self.settings.fec { self.lost } else { 0 }
     }
 
+    /// How loud a packet is, if neither its sender nor its bytes alone tell.
+    pub(crate) fn loudness(&mut self, packet: &Packet<'_>) -> Option<Level> {
+        if packet.level.is_some() { None } else { self.ear.loudness(packet) }
+    }
+
     pub(crate) fn push(&mut self, packet: &Packet<'_>) {
         self.ear.push(packet);
     }

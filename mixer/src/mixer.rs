@@ -188,7 +188,8 @@ impl Mixer {
         if let Ok(at) = self.find(leg) {
             let audio = &mut self.legs[at].1;
             if self.prober.is_some() {
-                self.floor.arrive(at, audio.settings().codec, &packet);
+                let found = audio.loudness(&packet);
+                self.floor.arrive(at, audio.settings().codec, &packet, found);
             }
             audio.push(&packet);
         }

@@ -2,15 +2,36 @@
 
 use crate::{
     codec::{Law, g722},
-    level::QUIET_PEAK,
+    level::{Level, QUIET_PEAK},
 };
 
 pub(crate) enum Bytes {
     Law(Law),
-    G722(g722::Decoder),
+    G722(G722),
+}
+
+pub(crate) struct G722 {
+    decoder: g722::Decoder,
+    /// Hears the packets as they come, before their turn.
+    scout: g722::Scout,
 }
 
 impl Bytes {
+    pub(super) fn g722() -> Self {
+        Self::G722(G722 {
+            decoder: g722::Decoder::new(),
+            scout: g722::Scout::new(),
+        })
+    }
+
+    /// How loud a packet is that has just come, if only who follows the voice can tell.
+    pub(super) fn loudness(&mut self, payload: &[u8]) -> Option<Level> {
+        match self {
+            Self::Law(_) => None,
+            Self::G722(g722) => Some(Level::of_square(g722.scout.mean_square(payload))),
+        }
+    }
+
     /// Whether bytes are known to be silence without decoding them.
     pub(super) fn are_quiet(&self, bytes: &[u8]) -> bool {
         match self {
@@ -32,14 +53,14 @@ impl Bytes {
     pub(super) fn skim(&mut self, bytes: &[u8]) {
         match self {
             Self::Law(_) => {}
-            Self::G722(decoder) => decoder.skim(bytes),
+            Self::G722(g722) => g722.decoder.skim(bytes),
         }
     }
 
     pub(super) fn decode(&mut self, bytes: &[u8], pcm: &mut [i16]) {
         match self {
             Self::Law(law) => law.decode(bytes, pcm),
-            Self::G722(decoder) => decoder.decode(bytes, pcm),
+            Self::G722(g722) => g722.decoder.decode(bytes, pcm),
         }
     }
 
@@ -47,7 +68,7 @@ impl Bytes {
     pub(super) fn restart(&mut self) {
         match self {
             Self::Law(_) => {}
-            Self::G722(decoder) => *decoder = g722::Decoder::new(),
+            Self::G722(g722) => g722.decoder = g722::Decoder::new(),
         }
     }
 }

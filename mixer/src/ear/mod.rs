@@ -9,7 +9,7 @@ mod probe;
 
 use crate::{
     Codec, JitterStats, Packet, Stock,
-    codec::{Law, g722},
+    codec::Law,
     level::{Gate, Level},
 };
 
@@ -30,8 +30,16 @@ impl Ear {
         match codec {
             Codec::Pcmu => Self::Phone(Box::new(Phone::new(codec, Bytes::Law(Law::Mu)))),
             Codec::Pcma => Self::Phone(Box::new(Phone::new(codec, Bytes::Law(Law::A)))),
-            Codec::G722 => Self::Phone(Box::new(Phone::new(codec, Bytes::G722(g722::Decoder::new())))),
+            Codec::G722 => Self::Phone(Box::new(Phone::new(codec, Bytes::g722()))),
             Codec::Opus => Self::Opus(Box::new(OpusEar::new())),
+        }
+    }
+
+    /// How loud a packet is that has just come, if its bytes alone don't tell.
+    pub(crate) fn loudness(&mut self, packet: &Packet<'_>) -> Option<Level> {
+        match self {
+            Self::Phone(phone) => phone.loudness(packet.payload),
+            Self::Opus(_) => None,
         }
     }
 

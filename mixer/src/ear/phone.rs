@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     Codec, Rate,
-    jitter::{Jitter, Run, Samples, Turn},
-    level::{Gate, mean_square},
+    jitter::{Jitter, Run, Samples, Store, Turn},
+    level::{Gate, Level, mean_square},
     mix::fade_in,
 };
 
@@ -44,6 +44,10 @@ impl Phone {
         self.spoke = false;
         self.conceal.clear();
         self.line.clear();
+    }
+
+    pub(super) fn loudness(&mut self, payload: &[u8]) -> Option<Level> {
+        Samples::duration(payload).and_then(|_| self.bytes.loudness(payload))
     }
 
     pub(super) fn skim(&mut self) {

@@ -65,7 +65,7 @@ impl Meter {
         (self.standing, self.suspect, self.credit) = Default::default();
     }
 
-    pub(super) fn arrive(&mut self, codec: Codec, packet: &Packet<'_>) {
+    pub(super) fn arrive(&mut self, codec: Codec, packet: &Packet<'_>, found: Option<Level>) {
         let Some(ticks) = peek::ticks(codec, packet.payload) else { return };
         match packet.level.filter(|_| !self.honesty.is_lost()).map(Level::from_dbov) {
             Some(claim) => {
@@ -75,7 +75,7 @@ impl Meter {
                 self.told.take(Word::Claim(claim), ticks);
             }
             None => {
-                let word = match peek::peek(codec, packet.payload) {
+                let word = match found.map_or_else(|| peek::peek(codec, packet.payload), Peek::Level) {
                     Peek::Level(level) | Peek::About(level) => Word::Found(level),
                     Peek::Silence => Word::Found(Level::SILENCE),
                     Peek::Opus { voice, size } => {

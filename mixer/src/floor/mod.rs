@@ -86,9 +86,9 @@ impl Floor {
         self.meters[at].renew();
     }
 
-    /// Takes a packet that came for the leg.
-    pub(crate) fn arrive(&mut self, at: usize, codec: Codec, packet: &Packet<'_>) {
-        self.meters[at].arrive(codec, packet);
+    /// Takes a packet that came for the leg, with its level if that is known without a look at it.
+    pub(crate) fn arrive(&mut self, at: usize, codec: Codec, packet: &Packet<'_>, found: Option<Level>) {
+        self.meters[at].arrive(codec, packet, found);
     }
 
     /// Begins a leg's tick; a leg that isn't free to speak loses the floor at once.

@@ -49,7 +49,7 @@ impl World {
                 payload: &payload,
                 since_tick_us: 0,
             };
-            self.floor.arrive(at, Codec::Opus, &packet);
+            self.floor.arrive(at, Codec::Opus, &packet, None);
             self.floor.turn(at, true);
             self.said[at].push(Level::from_dbov(level));
         }
@@ -225,7 +225,7 @@ fn r65_a_claim_of_silence_is_checked_where_nobody_decodes() {
             payload: &[0x78, 0x80, 0, 0],
             since_tick_us: 0,
         };
-        floor.arrive(0, Codec::Opus, &packet);
+        floor.arrive(0, Codec::Opus, &packet, None);
         floor.turn(0, true);
         floor.doubt();
         while let Some(at) = floor.next_probe() {
