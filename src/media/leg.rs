@@ -202,6 +202,12 @@ impl Leg {
         self.watch.excuse(now);
     }
 
+    /// Per cent of our packets that got lost on the way before the peer's last report (RFC 3550 section 6.4.1); the least loss is one.
+    pub(super) fn loss_there(&self) -> u8 {
+        let fraction = self.reports.peer().map_or(0, |peer| u32::from(peer.fraction_lost));
+        (fraction * 100).div_ceil(256) as u8
+    }
+
     /// Whether their voice may enter a mix (rule R44).
     pub(super) fn hears(&self) -> bool {
         self.terms.as_ref().is_some_and(|t| {

@@ -132,6 +132,12 @@ impl Room {
         debug_assert!(!refused, "a seated leg is known to its mixer");
     }
 
+    /// Tells the mixer how many per cent of the packets to a leg get lost.
+    pub(super) fn lose(&mut self, index: usize, percent: u8) {
+        let refused = self.mixer.handle(Command::Lose(Number(index as u64), percent)).is_err();
+        debug_assert!(!refused, "a seated leg is known to its mixer");
+    }
+
     /// Exchanges a leg's audio; gives back the one that nobody needs any more.
     pub(super) fn replace(&mut self, index: usize, audio: Box<LegAudio>) -> Option<Box<LegAudio>> {
         match self.mixer.handle(Command::Replace(Number(index as u64), audio)) {

@@ -345,6 +345,9 @@ impl Worker {
                 continue;
             }
             leg.handle_timeout(now, &self.clock, self.rng.random(), &mut self.outbox);
+            if let Some(room) = leg.room.and_then(|r| self.rooms[r].as_mut()) {
+                room.lose(index, leg.loss_there());
+            }
             add(&self.counters.lost_digits, leg.take_lost_digits());
             let refused = leg.take_refused();
             add(&self.counters.rejected, refused.rejected);

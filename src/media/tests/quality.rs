@@ -51,6 +51,15 @@ fn what_the_peer_reports_of_our_packets_is_told() {
     let (leg, mut wire) = phone(&mut world);
     // Latched by the first packets, so that its reports are believed.
     talk(&world, leg, &mut wire, 1000);
+    report(&wire);
+    wait_for("the report", || measure(&world, leg).peer_lost == Some(30));
+    let stats = measure(&world, leg);
+    assert_eq!(stats.peer_jitter_ms, Some(10.0));
+    assert!(stats.peer_mos.is_some_and(|mos| mos < 4.0), "{stats:?}");
+}
+
+/// Reports that a quarter of our packets got lost lately.
+fn report(wire: &Wire) {
     let (now, sender) = (Instant::now(), Sender::new(5, 0, 0));
     let report = Report {
         now,
@@ -69,10 +78,39 @@ fn what_the_peer_reports_of_our_packets_is_told() {
     let mut bytes = [0; MAX_BUILT];
     let length = Reports::new(now, 0).write(report, 0, &mut bytes);
     wire.rtcp.send_to(&bytes[..length], wire.to.rtcp).expect("sent");
-    wait_for("the report", || measure(&world, leg).peer_lost == Some(30));
-    let stats = measure(&world, leg);
-    assert_eq!(stats.peer_jitter_ms, Some(10.0));
-    assert!(stats.peer_mos.is_some_and(|mos| mos < 4.0), "{stats:?}");
+}
+
+#[test]
+fn an_opus_peer_that_reports_loss_is_sent_error_correction() {
+    let mut world = World::new(1);
+    let (listener, open) = world.open();
+    let mut wire = Wire::new(open);
+    let opus = media(wire.rtp.local_addr().expect("address"), Codec::Opus);
+    world
+        .plane
+        .order(MediaOrder::Configure(listener, Box::new(LegMedia { fec: true, ..opus })));
+    let (talker, mut voice) = phone(&mut world);
+    for leg in [listener, talker] {
+        world.place(leg, "blue", 48_000);
+    }
+    // Silence, but enough to latch.
+    for n in 0..5 {
+        wire.send(111, n * 960, &[0xf8, 0xff, 0xfe]);
+    }
+    wait_for("the packets", || measure(&world, listener).received == 5);
+    let mut tick = 0;
+    let mut is_corrected = || {
+        // Syllables, one packet for each that comes back: what stays the same is no voice to the encoder.
+        let amplitude = if tick / 5 % 2 == 0 { 0x10 } else { 0x40 };
+        let payload: [u8; 160] = std::array::from_fn(|n| amplitude | ((n / 9 % 2) << 7) as u8);
+        voice.send(0, tick * 160, &payload);
+        tick += 1;
+        // After the first byte come, at even odds each, the bits for voice and for error correction (RFC 6716 section 4.2.3).
+        wire.next_payload()[1] & 0x40 != 0
+    };
+    assert!(!(0..50).any(|_| is_corrected()));
+    report(&wire);
+    wait_for("error correction", is_corrected);
 }
 
 #[test]
