@@ -27,6 +27,7 @@ mod player;
 mod polish;
 mod rates;
 mod resample;
+mod resampler;
 mod settings;
 mod stock;
 
@@ -40,5 +41,6 @@ pub use leg::LegAudio;
 pub use mixer::{Mixer, Packet};
 pub use output::{Output, OutputKind, Talker};
 pub use player::{Player, Sound};
+pub use resampler::Resampler;
 pub use settings::{Leg, LegSettings, OpusClass, Rate, TICK_MS, Unbuildable};
 pub use stock::{Lack, Stock, Supply};

@@ -95,7 +95,7 @@ impl Player {
             let rest = &self.samples[self.at..];
             let count = rest.len().min(pcm.len() - filled);
             for (to, &from) in pcm[filled..].iter_mut().zip(rest) {
-                *to = (i32::from(from) * self.gain >> 15) as i16;
+                *to = ((i32::from(from) * self.gain) >> 15) as i16;
             }
             filled += count;
             self.at += count;

@@ -67,6 +67,8 @@ impl Clerk {
                 );
             }
             Task::Ended(room) => drop(room),
+            Task::Played(player) => drop(player),
+            Task::Recorded(tape) => drop(tape),
             Task::Drop(audio) => drop(audio),
             Task::Make { worker, lack } => match lack.make() {
                 Ok(supply) => self.lines[worker].send(Order::Supply(supply)),

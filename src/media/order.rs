@@ -9,10 +9,10 @@ use std::{
     time::Instant,
 };
 
-use mixer::{Lack, LegAudio, Supply};
+use mixer::{Lack, LegAudio, Player, Sound, Supply};
 use tokio::sync::oneshot;
 
-use super::{leg::Leg, load::Service, room::Room, sys::Wake, whereabouts::Whereabouts};
+use super::{leg::Leg, load::Service, recording::Tape, room::Room, sys::Wake, whereabouts::Whereabouts};
 use crate::{
     model::{LegId, LegMedia, LegStats, dtls::DtlsMedia, ice::IceMedia},
     rtp::{dtls::End, srtp},
@@ -48,6 +48,8 @@ pub(super) enum Order {
     Leg(LegId, LegOrder),
     /// A new room.
     Start(Box<Room>),
+    /// About one room. One that has ended needs nothing any more.
+    Room(RoomKey, RoomOrder),
     /// Nobody sits in the room any more, or is on the way.
     End(RoomKey),
     /// A port that this thread is to read: the one of this interface.
@@ -65,6 +67,17 @@ pub(super) enum Order {
     /// As many steps of service are to be given up.
     #[cfg(test)]
     Shed(usize),
+}
+
+/// About one room.
+#[derive(Debug)]
+pub(super) enum RoomOrder {
+    /// Plays a sound to everybody.
+    Play(Sound, Box<Player>),
+    /// Fades a sound out.
+    StopSound(Sound),
+    /// Records from now on, or no more.
+    Record(Option<Box<Tape>>),
 }
 
 /// About one leg.
@@ -136,6 +149,10 @@ pub(super) enum Task {
     Ended(Box<Room>),
     /// A thread serves its rooms in another way from now on.
     Served { worker: usize, step: usize, service: Service },
+    /// Sounds that are over.
+    Played(Box<Player>),
+    /// What a room was recorded on.
+    Recorded(Box<Tape>),
     /// Audio that nobody needs.
     Drop(Box<LegAudio>),
     /// A thread's stock of codec states runs low.

@@ -1,7 +1,7 @@
 //! The ordering side of the media threads: opens sockets, builds codecs and mixers, knows which thread has which leg.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::UdpSocket,
     ops::RangeInclusive,
@@ -24,12 +24,15 @@ use super::{
     order::{LegOrder, Line, Order, RoomKey, Spot},
     pace::PHASE,
     ports::{Interface, Pair, Ports},
+    recording::{Recorder, RecordingConfig},
     room::Room,
+    sounds::{Clip, Sounds},
     sys::{Epoll, Ticker, Wake},
     whereabouts::Whereabouts,
     worker::{Setup, Worker},
 };
 mod balance;
+mod sound;
 
 use crate::{
     model::{
@@ -55,6 +58,10 @@ pub struct PlaneConfig {
     pub threads: usize,
     /// Silence of RTP and RTCP after which a leg is reported as gone, and after half of it as quiet (rule R45). In whole seconds.
     pub silence_limit: Duration,
+    /// Where recordings go; without it nothing is recorded.
+    pub recording: Option<RecordingConfig>,
+    /// Played to a caller who is alone.
+    pub music: Option<Clip>,
     /// For SSRCs, first sequence numbers, ports and report intervals: to be unguessable (RFC 3550 section 9).
     pub seed: u64,
 }
@@ -68,6 +75,8 @@ impl PlaneConfig {
             ports: 16_384..=32_767,
             threads,
             silence_limit: SILENCE_LIMIT,
+            recording: None,
+            music: None,
             seed,
         }
     }
@@ -91,6 +100,11 @@ pub struct Plane {
     counters: Arc<Counters>,
     handshakes: ToHandshakes,
     fingerprint: Fingerprint,
+    reports: Sender<MediaReport>,
+    sounds: Sounds,
+    recorder: Option<Recorder>,
+    /// Rooms that are recorded.
+    recorded: BTreeSet<RoomName>,
 }
 
 /// One media thread.
@@ -124,6 +138,8 @@ struct KnownRoom {
     cap: Rate,
     legs: usize,
     cost: Arc<Cost>,
+    /// Music plays in it.
+    music: bool,
 }
 
 impl Plane {
@@ -197,6 +213,10 @@ impl Plane {
             next_room: 0,
             settling: 0,
             moves: 0,
+            sounds: Sounds::new(config.music).map_err(io::Error::other)?,
+            recorder: config.recording.map(|c| Recorder::start(c, reports.clone())).transpose()?,
+            recorded: BTreeSet::new(),
+            reports,
             gone,
             counters,
             handshakes,
@@ -355,7 +375,9 @@ impl Plane {
             cap,
             legs: 1,
             cost,
+            music: false,
         };
+        self.furnish(&seat.room, &room);
         self.rooms.insert(seat.room, room);
         Some(Spot { worker, room: Some(key) })
     }
@@ -485,7 +507,9 @@ impl MediaPlane for Plane {
                     self.forget(leg);
                 }
             }
-            MediaOrder::Record { .. } | MediaOrder::Prompt(..) | MediaOrder::Music(..) => {}
+            MediaOrder::Record { room, on } => self.record(&room, on),
+            MediaOrder::Prompt(room, prompt) => self.prompt(&room, prompt),
+            MediaOrder::Music(room, on) => self.music(&room, on),
         }
     }
 }

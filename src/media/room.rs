@@ -5,9 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mixer::{CodecFailed, Command, Effort, Event, JitterStats, Leg as Number, LegAudio, Mixer, Rate, Refused, Stock, Talker};
+use mixer::{
+    CodecFailed, Command, Effort, Event, JitterStats, Leg as Number, LegAudio, Mixer, Player, Rate, Refused, Sound, Stock, Talker,
+};
 
-use super::{batch::Outbox, counters::Cost, leg::Leg, load::Service, order::RoomKey, pace::PHASES, slab::Slab};
+use super::{batch::Outbox, counters::Cost, leg::Leg, load::Service, order::RoomKey, pace::PHASES, recording::Tape, slab::Slab};
 use crate::{model::RoomName, rtp::extension::MAX_SOURCES};
 
 /// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
@@ -38,6 +40,8 @@ pub(super) struct Room {
     /// When the last tick was due.
     pub(super) ticked: Instant,
     mixer: Mixer,
+    /// What it is recorded on.
+    tape: Option<Box<Tape>>,
     #[cfg(test)]
     pub(super) panics: bool,
 }
@@ -64,6 +68,7 @@ impl Room {
             cost,
             ticked: Instant::now(),
             mixer,
+            tape: None,
             #[cfg(test)]
             panics: false,
         }
@@ -167,6 +172,28 @@ impl Room {
     /// Lets ticks pass unmixed (rule R68).
     pub(super) fn skip(&mut self, ticks: u32) {
         self.mixer.skip(ticks);
+        if let Some(tape) = &mut self.tape {
+            tape.skip(ticks);
+        }
+    }
+
+    /// Plays a sound to everybody; gives it back if too many play.
+    pub(super) fn play(&mut self, sound: Sound, player: Box<Player>) -> Option<Box<Player>> {
+        self.mixer.play(sound, player).err()
+    }
+
+    pub(super) fn stop_sound(&mut self, sound: Sound) {
+        self.mixer.stop(sound);
+    }
+
+    /// A sound that is over.
+    pub(super) fn poll_played(&mut self) -> Option<Box<Player>> {
+        self.mixer.poll_played().map(|(_, player)| player)
+    }
+
+    /// Records on another tape, or on none; gives back the one so far.
+    pub(super) fn record(&mut self, tape: Option<Box<Tape>>) -> Option<Box<Tape>> {
+        std::mem::replace(&mut self.tape, tape)
     }
 
     /// Mixes 20 ms with codec states from the stock, and writes what each leg is sent. `own` is this room's index.
@@ -174,6 +201,10 @@ impl Room {
         #[cfg(test)]
         assert!(!self.panics, "ordered by a test");
         self.mixer.tick(stock);
+        if let Some(tape) = &mut self.tape {
+            let (samples, rate) = self.mixer.mixed();
+            tape.record(samples, rate);
+        }
         let mut named = Named::default();
         self.mixer.outputs(|number, output| {
             named.look_up(output.talkers, legs);

@@ -26,20 +26,7 @@ const PCM: u16 = 1;
 impl Wav {
     /// The file's bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let size = (self.samples.len() * 2) as u32;
-        let mut bytes = Vec::with_capacity(HEADER + size as usize);
-        bytes.extend(b"RIFF");
-        bytes.extend((size + HEADER as u32 - 8).to_le_bytes());
-        bytes.extend(b"WAVEfmt ");
-        bytes.extend(16u32.to_le_bytes());
-        bytes.extend(PCM.to_le_bytes());
-        bytes.extend(1u16.to_le_bytes());
-        bytes.extend(self.rate.to_le_bytes());
-        bytes.extend((self.rate * 2).to_le_bytes());
-        bytes.extend(2u16.to_le_bytes());
-        bytes.extend(16u16.to_le_bytes());
-        bytes.extend(b"data");
-        bytes.extend(size.to_le_bytes());
+        let mut bytes = header(self.rate, (self.samples.len() * 2) as u32).to_vec();
         bytes.extend(self.samples.iter().flat_map(|s| s.to_le_bytes()));
         bytes
     }
@@ -70,6 +57,25 @@ impl Wav {
             chunks = rest.get(size + size % 2..).ok_or(BadWav::NotWav)?;
         }
     }
+}
+
+/// What stands before so many bytes of samples.
+pub(super) fn header(rate: u32, size: u32) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"RIFF");
+    put(8, b"WAVEfmt ");
+    put(36, b"data");
+    put(4, &size.saturating_add(HEADER as u32 - 8).to_le_bytes());
+    put(16, &16u32.to_le_bytes());
+    put(20, &PCM.to_le_bytes());
+    put(22, &1u16.to_le_bytes());
+    put(24, &rate.to_le_bytes());
+    put(28, &(rate * 2).to_le_bytes());
+    put(32, &2u16.to_le_bytes());
+    put(34, &16u16.to_le_bytes());
+    put(40, &size.to_le_bytes());
+    header
 }
 
 /// Checks a format chunk, and gives the rate.

@@ -176,6 +176,7 @@ impl Worker {
                 self.consent_due = now + CONSENT_PERIOD;
                 self.expire_consent(now);
             }
+            self.put_sounds_away();
             self.tell();
             self.mind_stock();
             let before = std::mem::replace(&mut turned, Instant::now());

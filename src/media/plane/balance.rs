@@ -80,6 +80,9 @@ impl Plane {
         for leg in sitting.map(|(leg, _)| *leg).collect::<Vec<_>>() {
             self.seat(leg, spot);
         }
+        if let Some(room) = self.rooms.get(name) {
+            self.furnish(name, room);
+        }
         if let Some(old) = before.room {
             self.workers[before.worker].line.send(Order::End(old));
         }

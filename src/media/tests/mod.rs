@@ -24,6 +24,7 @@ use crate::{
 mod browser;
 mod hot;
 mod quality;
+mod recording;
 mod secure;
 mod threads;
 mod voice;
@@ -42,13 +43,18 @@ struct World {
 
 impl World {
     fn new(threads: usize) -> Self {
+        Self::with(threads, |_| {})
+    }
+
+    fn with(threads: usize, configure: impl FnOnce(&mut PlaneConfig)) -> Self {
         let (sender, reports) = channel(256);
         let interface = |listen| Interface { listen, advertise: None };
         let interfaces = vec![interface(Ipv4Addr::LOCALHOST.into()), interface(Ipv6Addr::LOCALHOST.into())];
-        let config = PlaneConfig {
+        let mut config = PlaneConfig {
             threads,
             ..PlaneConfig::new(interfaces, std::process::id().into())
         };
+        configure(&mut config);
         Self {
             plane: Plane::start(config, sender).expect("threads start"),
             reports,

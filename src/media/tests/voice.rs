@@ -11,7 +11,7 @@ use super::{
 };
 
 pub(super) const ANN: f64 = 440.0;
-const BOB: f64 = 1000.0;
+pub(super) const BOB: f64 = 1000.0;
 
 /// At or over this a tone is there; they are sent at -12 dB.
 const THERE_DB: f64 = -20.0;
@@ -56,7 +56,7 @@ impl Caller {
         Some(tone_level_db(&self.phone.heard_since(from)[..rate as usize / 5], rate, hz))
     }
 
-    fn hears(&self, hz: f64) {
+    pub(super) fn hears(&self, hz: f64) {
         wait_for(&format!("{hz} Hz to be heard"), || {
             self.level(hz).is_some_and(|level| level >= THERE_DB)
         });

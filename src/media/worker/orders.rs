@@ -13,7 +13,7 @@ use rand::Rng;
 use super::{
     super::{
         leg::{Leg, Sockets},
-        order::{LegOrder, Order, RoomKey, Spot, Task},
+        order::{LegOrder, Order, RoomKey, RoomOrder, Spot, Task},
         room::Room,
     },
     VESTIBULE, Worker,
@@ -51,6 +51,7 @@ impl Worker {
                 }
                 Order::Leg(id, order) => self.carry_out_guarded(now, id, order),
                 Order::Start(room) => self.start(room),
+                Order::Room(key, order) => self.carry_out_in(key, order),
                 Order::End(key) => {
                     if let Some((index, room)) = self.room(key) {
                         room.ending = true;
@@ -92,6 +93,34 @@ impl Worker {
             }
         }
         false
+    }
+
+    fn carry_out_in(&mut self, key: RoomKey, order: RoomOrder) {
+        let room = self.room(key).map(|(_, room)| room);
+        let (played, recorded) = match (room, order) {
+            (Some(room), RoomOrder::Play(sound, player)) => (room.play(sound, player), None),
+            (Some(room), RoomOrder::StopSound(sound)) => {
+                room.stop_sound(sound);
+                (None, None)
+            }
+            (Some(room), RoomOrder::Record(tape)) => (None, room.record(tape)),
+            (None, RoomOrder::Play(_, player)) => (Some(player), None),
+            (None, RoomOrder::Record(tape)) => (None, tape),
+            (None, RoomOrder::StopSound(_)) => (None, None),
+        };
+        let tasks = played.map(Task::Played).into_iter().chain(recorded.map(Task::Recorded));
+        for task in tasks {
+            let _ = self.tasks.send(task);
+        }
+    }
+
+    /// Hands on sounds that are over.
+    pub(super) fn put_sounds_away(&mut self) {
+        for room in self.rooms.iter_mut().flatten() {
+            while let Some(player) = room.poll_played() {
+                let _ = self.tasks.send(Task::Played(player));
+            }
+        }
     }
 
     fn start(&mut self, mut room: Box<Room>) {
