@@ -58,12 +58,12 @@ struct Plan {
     speech: usize,
 }
 
-/// Some twelve minutes.
+/// Some ten minutes.
 const FULL: Plan = Plan {
     rounds: 5,
     strict: true,
     settle: Duration::from_secs(2),
-    window: Duration::from_secs(8),
+    window: Duration::from_secs(10),
     people: [300, 400, 48, 48],
     turns: Turns { people: 10, length: 175 },
     loss: Duration::from_secs(21),

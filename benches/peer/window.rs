@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(1);
 const AHEAD: usize = 137;
 
 /// Frames by which each round is ahead of the one before.
-const NEXT: usize = 400;
+const NEXT: usize = 500;
 
 /// A participant who gets fewer packets a second isn't served.
 const HELD: f64 = 49.5;
