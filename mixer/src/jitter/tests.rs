@@ -343,3 +343,46 @@ fn no_arrival_pattern_holds_audio_for_longer_than_200_ms_beyond_the_next_tick() 
         assert!(played.lost_to_lateness() < 0.01, "{seed}: {}", played.lost_to_lateness());
     }
 }
+
+#[test]
+fn no_leap_of_a_hostile_sender_overflows() {
+    let mut dice = Dice(6);
+    let leaps = [
+        0,
+        1,
+        160,
+        1600,
+        32_767 * 160,
+        1 << 28,
+        (1 << 31) - 1,
+        1 << 31,
+        (1 << 31) + 1,
+        u32::MAX - 159,
+    ];
+    let mut jitter = Jitter::new(TICK, Samples::new());
+    let (mut timestamp, mut sequence, mut played) = (0u32, 0u16, 0);
+    for n in 0..200_000 {
+        let ahead = [1, 1, 1, 2, 0, 32_767, 65_535][(dice.roll() * 7.0) as usize];
+        let leap = leaps[(dice.roll() * leaps.len() as f64) as usize];
+        sequence = sequence.wrapping_add(ahead);
+        // In step with its numbers, or not.
+        timestamp = timestamp.wrapping_add(if n % 3 == 0 { leap } else { u32::from(ahead) * 160 });
+        jitter.push(&Packet {
+            ssrc: 1,
+            sequence,
+            timestamp,
+            marker: dice.roll() < 0.1,
+            level: None,
+            since_tick_us: (dice.roll() * 30_000.0) as u32,
+            payload: &[0; 160],
+        });
+        // Now and then it falls silent, for long enough to be forgotten or not.
+        for _ in 0..if n % 100 == 0 { (dice.roll() * 300.0) as u32 } else { 1 } {
+            if let Turn::Play { excess, .. } = jitter.turn() {
+                jitter.pass(TICK.saturating_add_signed(excess.clamp(-40, 40)));
+                played += 1;
+            }
+        }
+    }
+    assert!(played > 100_000 && jitter.stats().received == 200_000, "{:?}", jitter.stats());
+}

@@ -26,6 +26,9 @@ const FORGOTTEN: u32 = 250;
 /// many old packets come at once.
 const MISFITS: u32 = 3;
 
+/// Units by which a sender's time may be off the first packet's: nine hours at 8000 Hz. Beyond that it begins anew, and nothing overflows.
+const FAR: u32 = 1 << 28;
+
 const TICK_US: u32 = crate::TICK_MS * 1000;
 
 /// What a packet's payload is like.
@@ -118,10 +121,15 @@ impl Timing {
     }
 
     pub(super) fn arrive(&mut self, packet: &Packet<'_>, shape: Shape, room: u32) -> Arrival {
+        let transit = self.transit(packet);
         let Some(line) = self.line.as_mut().filter(|line| line.ssrc == packet.ssrc) else {
             return self.restart(packet, shape);
         };
-        if line.starved >= STARVED {
+        let starved = line.starved >= STARVED;
+        if is_far(line.delay(self.now)) || (starved && is_far(transit)) {
+            return self.restart(packet, shape);
+        }
+        if starved {
             return self.resume(packet, shape);
         }
         let duration = shape.duration;
@@ -134,7 +142,7 @@ impl Timing {
         let end = i64::from(offset) + i64::from(duration);
         let waiting = line.end.wrapping_sub(line.next) as i32;
         let is_newest = ahead > 0 && end > i64::from(waiting);
-        let steady = packet.timestamp.wrapping_sub(line.newest) == duration.wrapping_mul(ahead as u32);
+        let steady = !is_far(offset) && packet.timestamp.wrapping_sub(line.newest) == duration.wrapping_mul(ahead as u32);
         let longest = (LONGEST * self.tick) as i32;
         let ran_dry = is_newest && offset < 0 && waiting <= 0 && end > -i64::from(longest);
         let arrival = if ran_dry {
@@ -170,7 +178,6 @@ impl Timing {
         }
         // One that is much later than any delay may be of another time.
         if offset > -longest {
-            let transit = self.transit(packet);
             self.delay.record(transit);
         }
         if ran_dry {
@@ -342,6 +349,11 @@ impl Line {
         let least = transit + (tick - self.grid) as i32;
         least + (aligned - least).rem_euclid(self.grid as i32)
     }
+}
+
+/// Whether a difference of times is none that adds up from delays, stalls and drift.
+fn is_far(units: i32) -> bool {
+    units.unsigned_abs() > FAR
 }
 
 /// The greatest common divisor; of durations, the longest time by which packets and ticks can be in step.
