@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     JitterStats, LegSettings, Output, Packet, Stock, Talker, Unbuildable,
-    ear::{Ear, Prober},
+    ear::Ear,
     level::{Gate, Level},
     limiter::Limiter,
     mouth::{Mouth, Shared, Silence},
@@ -115,9 +115,9 @@ impl LegAudio {
         }
     }
 
-    /// How loud it is by its newest packets.
-    pub(crate) fn probe(&mut self, prober: &mut Prober) -> Level {
-        self.ear.probe(prober)
+    /// How loud it is by its newest packets, if that can be told.
+    pub(crate) fn probe(&mut self, stock: &mut Stock) -> Option<Level> {
+        self.ear.probe(stock)
     }
 
     /// Lets a tick of what the leg says pass unheard.

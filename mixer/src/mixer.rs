@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::{
     CodecFailed, Command, Effort, Event, JitterStats, Leg, LegAudio, Output, Player, Rate, Refused, Sound, Stock, Talker,
-    ear::Prober,
     event::Events,
     floor::{Floor, MAX_VOICES, Standing},
     leg::Frames,
@@ -62,8 +61,8 @@ pub struct Mixer {
     /// What is to be reported once the next tick was mixed.
     applied: Events,
     floor: Floor,
-    /// Finds out how loud legs are that nobody hears; there is none where nobody is ever heard.
-    prober: Option<Prober>,
+    /// Whether anybody is ever heard.
+    open: bool,
     /// How many ticks of legs were decoded.
     decoded: u64,
     /// Who is heard in this tick.
@@ -113,8 +112,8 @@ impl Mixer {
             legs: Vec::with_capacity(capacity),
             events: Events::new(EVENTS_PER_LEG * capacity),
             applied: Events::new(capacity),
-            floor: Floor::new(capacity),
-            prober: if open { Some(Prober::new()?) } else { None },
+            floor: Floor::new(capacity, Effort::default().voices.into()),
+            open,
             decoded: 0,
             voices: Vec::with_capacity(voices),
             talkers: Vec::with_capacity(2 * voices),
@@ -141,12 +140,6 @@ impl Mixer {
             Command::Send(leg, sending) => self.change(leg, |audio| audio.sending = sending),
             Command::Lose(leg, percent) => self.change(leg, |audio| audio.lost = percent.min(100)),
         }
-    }
-
-    /// How many legs are heard together at most: the loudest (rule R65). 4 unless told otherwise, and never more than 15, which is how many
-    /// a packet can name (RFC 3550 section 5.1).
-    pub fn set_places(&mut self, places: usize) {
-        self.floor.set_places(places);
     }
 
     /// Plays a sound to everybody from the next tick on; gives it back if as many play as can.
@@ -187,7 +180,7 @@ impl Mixer {
     pub fn push(&mut self, leg: Leg, packet: Packet<'_>) {
         if let Ok(at) = self.find(leg) {
             let audio = &mut self.legs[at].1;
-            if self.prober.is_some() {
+            if self.open {
                 let found = audio.loudness(&packet);
                 self.floor.arrive(at, audio.settings().codec, &packet, found);
             }
@@ -198,12 +191,13 @@ impl Mixer {
     /// Changes what is spent on the legs from the next tick on.
     pub fn set_effort(&mut self, effort: Effort) {
         self.effort = effort;
+        self.floor.set_places(effort.voices.into());
     }
 
     /// Mixes the next 20 ms, with codec states from the stock.
     pub fn tick(&mut self, stock: &mut Stock) {
         self.tick += 1;
-        self.choose();
+        self.choose(stock);
         let listeners = self.take_voices(stock);
         self.add_voices(listeners);
         self.speak(stock);
@@ -324,15 +318,19 @@ impl Mixer {
     }
 
     /// Decides who is heard (rule R65).
-    fn choose(&mut self) {
-        let Some(prober) = &mut self.prober else { return };
+    fn choose(&mut self, stock: &mut Stock) {
+        if !self.open {
+            return;
+        }
         for (at, (_, audio)) in self.legs.iter().enumerate() {
             self.floor.turn(at, audio.heard && !audio.muted);
         }
         self.floor.doubt();
         while let Some(at) = self.floor.next_probe() {
-            self.floor.probed(at, self.legs[at].1.probe(prober));
-            self.decoded += 1;
+            if let Some(level) = self.legs[at].1.probe(stock) {
+                self.floor.probed(at, level);
+                self.decoded += 1;
+            }
         }
         self.floor.choose();
     }

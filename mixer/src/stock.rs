@@ -118,6 +118,11 @@ impl<T> Shelf<T> {
         }
     }
 
+    /// Gives a state for a moment, if one is there: nobody waits for it.
+    pub(crate) fn spare(&mut self) -> Option<T> {
+        self.items.pop()
+    }
+
     /// Takes a state back from one who needs it no longer.
     pub(crate) fn take_back(&mut self, from: &mut Option<T>) {
         if self.items.len() < self.items.capacity()

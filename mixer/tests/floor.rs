@@ -188,7 +188,7 @@ fn r65_equally_loud_talkers_with_pauses_between_words_do_not_flap() {
             let mut phones: Vec<Phone> = (0..3).map(|n| Phone::new(n, codec, Says::Nothing)).collect();
             phones.iter_mut().for_each(|phone| phone.claims = claims);
             let mut room = Room::new(Rate::Narrow, phones);
-            room.mixer.set_places(1);
+            room.set_voices(1);
             let mut dice = Dice(8);
             let mut left = [0u64; 2];
             let mut talks = [false; 2];
@@ -233,7 +233,7 @@ fn r65_a_false_claim_is_found_out() {
             Phone::new(9, Codec::Pcmu, Says::Nothing),
         ];
         let mut room = Room::new(Rate::Narrow, phones);
-        room.mixer.set_places(2);
+        room.set_voices(2);
         let lie = |leg: Leg, mut sent: Vec<common::Sent>| {
             sent.iter_mut().for_each(|sent| {
                 sent.level = match leg.0 {
@@ -263,7 +263,7 @@ fn r65_muted_and_held_legs_take_no_place() {
             Phone::new(9, Codec::Pcmu, Says::Nothing),
         ];
         let mut room = Room::new(Rate::Narrow, phones);
-        room.mixer.set_places(1);
+        room.set_voices(1);
         room.run(50);
         room.command(Command::Mute(Leg(1), true));
         room.command(Command::Hear(Leg(2), false));
@@ -291,9 +291,9 @@ fn fewer_places_fade_out_those_beyond() {
         room.run(60);
         let most = room.phones[4].steepest(500) + 300;
         for places in [2, 4, 1, 3, 0, 15] {
-            room.mixer.set_places(places);
+            room.set_voices(places);
             room.run(10);
-            assert_eq!(heard_by(&room.mixer, 9).len(), places.min(4), "{codec:?}");
+            assert_eq!(heard_by(&room.mixer, 9).len(), places.min(4).into(), "{codec:?}");
             assert!(
                 room.phones[4].steepest(220) < most,
                 "{codec:?} {places}: {} {most}",

@@ -49,7 +49,10 @@ fn a_change_of_effort_is_not_heard() {
         let mut room = tone_and_listener(Codec::Opus, rate);
         let before = room.phones[1].steepest(400);
         for complexity in [10, 0, 5, 9, 1, 10, 0, 0, 7] {
-            room.mixer.set_effort(Effort { complexity });
+            room.mixer.set_effort(Effort {
+                complexity,
+                ..Effort::default()
+            });
             room.run(10);
             let (steepest, level) = (room.phones[1].steepest(225), room.phones[1].level(440.0, 200));
             assert!(steepest < before + 150, "{rate:?} {complexity}: {before} {steepest}");

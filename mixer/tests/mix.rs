@@ -152,7 +152,7 @@ fn many_loud_voices_are_turned_down_not_cut() {
         )
     });
     let mut room = Room::new(Rate::Narrow, phones.chain([Phone::new(9, Codec::Pcma, Says::Nothing)]).collect());
-    room.mixer.set_places(8);
+    room.set_voices(8);
     room.run(75);
     let listener = &room.phones[8];
     let levels: Vec<f64> = (0..8).map(|n| listener.level(300.0 + 100.0 * n as f64, 1000)).collect();

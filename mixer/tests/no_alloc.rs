@@ -155,7 +155,7 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
                 }
                 room.command(Command::Mute(Leg(dice.below(9)), dice.below(2) == 0));
                 room.command(Command::Send(Leg(dice.below(9)), dice.below(4) > 0));
-                room.mixer.set_places(dice.below(6) as usize);
+                room.set_voices(dice.below(6) as u8);
             }
             let mut sent: Vec<_> = room
                 .phones

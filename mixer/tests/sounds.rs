@@ -24,7 +24,7 @@ fn a_sound_of_any_rate_is_heard_by_talkers_and_listeners_alike() {
         ];
         let mut room = Room::new(Rate::Full, phones);
         // Whoever talks loudest has the only place.
-        room.mixer.set_places(1);
+        room.set_voices(1);
         room.run(30);
         room.mixer
             .play(SOUND, Player::new(tone(1000.0, rate, 5000), rate, 0, true))

@@ -15,9 +15,6 @@ use crate::{model::RoomName, rtp::extension::MAX_SOURCES};
 /// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
 const ROOM_LEGS: usize = 2000;
 
-/// Legs that are heard together in a room at most (rule R65), as long as its thread has time.
-const PLACES: usize = 4;
-
 /// Legs of one thread that wait in its vestibule at one time: as many as a mixer can hold.
 const VESTIBULE_LEGS: usize = 10_000;
 
@@ -80,9 +77,11 @@ impl Room {
 
     /// Serves its legs as the load of its thread allows.
     pub(super) fn serve(&mut self, service: Service) {
-        let complexity = service.complexity;
-        self.mixer.set_effort(Effort { complexity });
-        self.mixer.set_places(service.voices.map_or(PLACES, usize::from));
+        let usual = Effort::default();
+        self.mixer.set_effort(Effort {
+            complexity: service.complexity,
+            voices: service.voices.unwrap_or(usual.voices),
+        });
     }
 
     /// Takes a place among its thread's rooms: neighbours tick one after the other (rule R68).

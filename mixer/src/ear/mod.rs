@@ -5,7 +5,6 @@ mod conceal;
 mod line;
 mod opus;
 mod phone;
-mod probe;
 
 use crate::{
     Codec, JitterStats, Packet, Stock,
@@ -17,7 +16,6 @@ use bytes::Bytes;
 use opus::OpusEar;
 pub(crate) use opus::Works;
 use phone::Phone;
-pub(crate) use probe::Prober;
 
 /// Jitter buffer and decoder of one leg.
 pub(crate) enum Ear {
@@ -66,12 +64,12 @@ impl Ear {
         }
     }
 
-    /// How loud its newest packets are.
-    pub(crate) fn probe(&mut self, prober: &mut Prober) -> Level {
+    /// How loud its newest packets are, if that can be told.
+    pub(crate) fn probe(&mut self, stock: &mut Stock) -> Option<Level> {
         match self {
             // Its packets tell that themselves.
-            Self::Phone(_) => Level::SILENCE,
-            Self::Opus(opus) => prober.level(opus.jitter.store().newest()),
+            Self::Phone(_) => None,
+            Self::Opus(opus) => opus.probe(stock),
         }
     }
 

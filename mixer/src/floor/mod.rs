@@ -27,9 +27,6 @@ use crate::{
     level::{Gate, Level, MIX_FLOOR},
 };
 
-/// Legs that have the floor together unless told otherwise: more voices at once are noise.
-const PLACES: usize = 4;
-
 /// As many as a packet's CSRC list can name (RFC 3550 section 5.1).
 const MAX_PLACES: usize = 15;
 
@@ -59,10 +56,11 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// Has room for so many legs, of which so many may have the floor.
+    pub(crate) fn new(capacity: usize, places: usize) -> Self {
         Self {
             meters: Vec::with_capacity(capacity),
-            places: PLACES,
+            places: places.min(MAX_PLACES),
             contenders: Vec::with_capacity(capacity),
             doubtful: Vec::with_capacity(capacity),
         }
@@ -115,7 +113,7 @@ impl Floor {
         self.doubtful.sort_unstable_by_key(|&(_, at)| at);
     }
 
-    /// The next leg to probe; the caller answers with [`Self::probed`].
+    /// The next leg to probe; the caller answers with [`Self::probed`], if it can.
     pub(crate) fn next_probe(&mut self) -> Option<usize> {
         self.doubtful.pop().map(|(_, at)| at)
     }
@@ -162,7 +160,7 @@ impl Floor {
         }
     }
 
-    /// Where somebody who has the floor stands.
+    /// Where a leg stands in this tick.
     pub(crate) fn standing(&self, at: usize) -> Standing {
         self.meters[at].standing
     }

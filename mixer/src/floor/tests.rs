@@ -20,8 +20,7 @@ struct World {
 
 impl World {
     fn new(legs: usize, places: usize) -> Self {
-        let mut floor = Floor::new(legs);
-        floor.set_places(places);
+        let mut floor = Floor::new(legs, places);
         (0..legs).for_each(|at| floor.insert(at));
         Self {
             floor,
@@ -213,7 +212,7 @@ fn r65_a_liar_loses_the_claim_and_with_it_the_floor() {
 #[test]
 fn r65_a_claim_of_silence_is_checked_where_nobody_decodes() {
     // Its client writes 127 into every packet, whatever is said.
-    let mut floor = Floor::new(1);
+    let mut floor = Floor::new(1, 4);
     floor.insert(0);
     for sequence in 0..200 {
         let packet = Packet {

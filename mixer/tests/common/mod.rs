@@ -3,7 +3,7 @@
 
 use std::f64::consts::TAU;
 
-use mixer::{Codec, Coder, Command, Event, Leg, LegAudio, LegSettings, Mixer, Output, OutputKind, Packet, Rate, Stock};
+use mixer::{Codec, Coder, Command, Effort, Event, Leg, LegAudio, LegSettings, Mixer, Output, OutputKind, Packet, Rate, Stock};
 use opusic_c::{Application, Bitrate, Channels, Decoder, Encoder, SampleRate};
 
 pub(crate) const RATES: [Rate; 3] = [Rate::Narrow, Rate::Wide, Rate::Full];
@@ -293,6 +293,14 @@ impl Room {
             }
         });
         self.events.extend(std::iter::from_fn(|| self.mixer.poll_event()));
+    }
+
+    /// Has so many legs heard together at most.
+    pub(crate) fn set_voices(&mut self, voices: u8) {
+        self.mixer.set_effort(Effort {
+            voices,
+            ..Effort::default()
+        });
     }
 
     pub(crate) fn command(&mut self, command: Command) -> Option<Box<LegAudio>> {
