@@ -21,6 +21,9 @@ use crate::{
 /// Bytes of a datagram that is passed on between threads.
 const PARCEL: usize = 1500;
 
+/// Phases of a tick for which a datagram follows a leg that moves.
+const PARCEL_TRIES: u8 = 8;
+
 /// Datagrams that may wait for a thread: a quarter of a second's of a hundred legs. Memory is taken only as they come.
 const PARCELS: usize = 1250;
 
@@ -111,26 +114,35 @@ pub(super) enum News {
 /// A datagram for a leg on another thread than its port.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    pub(super) leg: LegId,
+    pub(super) whereabouts: Arc<Whereabouts>,
     pub(super) source: SocketAddr,
     pub(super) came: Instant,
+    /// How often the leg wasn't where it was looked for.
+    tries: u8,
     len: usize,
     bytes: [u8; PARCEL],
 }
 
 impl Parcel {
     /// `None`: longer than any packet of audio.
-    pub(super) fn new(came: Instant, leg: LegId, source: SocketAddr, datagram: &[u8]) -> Option<Self> {
+    pub(super) fn new(came: Instant, whereabouts: Arc<Whereabouts>, source: SocketAddr, datagram: &[u8]) -> Option<Self> {
         let mut bytes = [0; PARCEL];
         bytes.get_mut(..datagram.len())?.copy_from_slice(datagram);
         let len = datagram.len();
         Some(Self {
-            leg,
+            whereabouts,
             source,
             came,
+            tries: 0,
             len,
             bytes,
         })
+    }
+
+    /// Whether it is worth another try: a leg on its way arrives within a tick.
+    pub(super) fn try_again(&mut self) -> bool {
+        self.tries += 1;
+        self.tries < PARCEL_TRIES
     }
 
     pub(super) fn bytes(&mut self) -> &mut [u8] {

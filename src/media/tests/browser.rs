@@ -57,7 +57,7 @@ struct Peer {
     buffer: Box<[u8; BUFFER]>,
 }
 
-fn credentials(name: &str) -> IceCredentials {
+pub(super) fn credentials(name: &str) -> IceCredentials {
     IceCredentials {
         ufrag: name.into(),
         password: format!("the-password-of-{name}-is-long"),
@@ -125,6 +125,19 @@ fn peer(world: &mut World, kind: PortKind, deceived: bool) -> Peer {
     peer
 }
 
+/// A connectivity check of theirs.
+pub(super) fn check(ice: &IceMedia, nominates: bool) -> Vec<u8> {
+    let user = format!("{}:{}", ice.local.ufrag, ice.remote.ufrag);
+    let message = StunMessage::binding_request(&user, TransId::new(), true, 1, 1, nominates);
+    let mut bytes = vec![0; 256];
+    let hmac = |key: &[u8], parts: &[&[u8]]| DefaultSha1HmacProvider.sha1_hmac(key, parts);
+    let len = message
+        .to_bytes(Some(ice.local.password.as_bytes()), &mut bytes, hmac)
+        .expect("space");
+    bytes.truncate(len);
+    bytes
+}
+
 impl Peer {
     /// Begins a handshake.
     fn shake_hands(&mut self, world: &World) {
@@ -160,16 +173,7 @@ impl Peer {
     }
 
     fn check(&self, nominates: bool) -> Vec<u8> {
-        let ice = self.ice.as_ref().expect("ICE");
-        let user = format!("{}:{}", ice.local.ufrag, ice.remote.ufrag);
-        let message = StunMessage::binding_request(&user, TransId::new(), true, 1, 1, nominates);
-        let mut bytes = vec![0; 256];
-        let hmac = |key: &[u8], parts: &[&[u8]]| DefaultSha1HmacProvider.sha1_hmac(key, parts);
-        let len = message
-            .to_bytes(Some(ice.local.password.as_bytes()), &mut bytes, hmac)
-            .expect("space");
-        bytes.truncate(len);
-        bytes
+        check(self.ice.as_ref().expect("ICE"), nominates)
     }
 
     fn say(&self, bytes: &[u8]) {
@@ -425,9 +429,12 @@ fn r60_a_browser_moves_a_hundred_times_between_threads_and_its_port_stays() {
     let most = if late.late_ticks + late.skipped_ticks == 0 { 2 } else { 50 };
     assert_unbroken(&web.headers, most);
     let stats = world.close(web.leg);
-    assert!(stats.received > 90, "{stats:?}");
-    // A packet may meet the leg on its way; each is counted.
-    assert!(stats.lost <= world.plane.stats().misrouted, "{stats:?}");
+    assert!(stats.received > 50, "{stats:?}");
+    assert_eq!(
+        (stats.lost, world.plane.stats().misrouted),
+        (0, 0),
+        "what meets the leg on its way follows it: {stats:?}"
+    );
 }
 
 #[test]

@@ -18,31 +18,31 @@ use super::{
         whereabouts::Whereabouts,
         worker::{Setup, Worker},
     },
+    browser::{check, credentials},
     secure::{sdes, test_keys},
     *,
 };
+use crate::model::ice::IceMedia;
 use crate::rtp::{
     Sender,
     rtcp::NtpClock,
     srtp::{MAX_OVERHEAD, Profile, Session},
 };
 
-#[test]
-fn r71_neither_reading_nor_ticking_allocates_or_frees() {
+/// The first media thread by itself, not running, with the ways to others; and the way to it.
+fn lone_worker(others: Vec<Line>) -> (Worker, Line) {
     let wake = Arc::new(Wake::new().expect("eventfd"));
     let (line, mailbox) = Line::new(Arc::clone(&wake));
-    let (tasks, _clerk) = mpsc::channel();
-    let (reports, _told) = channel(16);
-    let mut worker = Worker::new(Setup {
+    let worker = Worker::new(Setup {
         own: 0,
-        lines: vec![line.clone()],
+        lines: std::iter::once(line.clone()).chain(others).collect(),
         mailbox,
         handshakes: mpsc::channel().0,
         wake,
         epoll: Epoll::new().expect("epoll"),
         ticker: Ticker::new(PHASE).expect("timerfd"),
-        tasks,
-        reports,
+        tasks: mpsc::channel().0,
+        reports: channel(16).0,
         counters: Arc::new(Counters::default()),
         gauge: Arc::default(),
         clock: NtpClock::new(Instant::now(), Duration::ZERO),
@@ -51,6 +51,84 @@ fn r71_neither_reading_nor_ticking_allocates_or_frees() {
         stock: Stock::new().expect("codec states"),
     })
     .expect("a worker");
+    (worker, line)
+}
+
+#[test]
+fn r71_a_shared_port_is_read_and_passes_on_without_allocating() {
+    let (elsewhere, mailbox) = Line::new(Arc::new(Wake::new().expect("eventfd")));
+    let (mut worker, line) = lone_worker(vec![elsewhere]);
+    let socket = Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound"));
+    let port = socket.local_addr().expect("bound");
+    line.send(Order::Share(0, Arc::clone(&socket)));
+    let now = Instant::now();
+    // One leg is on this thread, the other one has moved.
+    let phones: Vec<_> = (0..2u64)
+        .map(|n| {
+            let id = LegId(n);
+            let whereabouts = Arc::new(Whereabouts::new(id, n as usize));
+            let ice = IceMedia {
+                local: credentials(&format!("srv{n}")),
+                remote: credentials(&format!("web{n}")),
+            };
+            let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
+            if n == 0 {
+                let new = NewLeg {
+                    id,
+                    sockets: Sockets::Shared(Arc::clone(&socket)),
+                    whereabouts: Arc::clone(&whereabouts),
+                    spot: Spot { worker: 0, room: None },
+                    sender: Sender::new(1, 1, 1),
+                    cname: "c".into(),
+                    dice: 0,
+                    silence_limit: Duration::from_secs(60),
+                };
+                line.send(Order::Open(Box::new(Leg::new(now, new))));
+                let media = LegMedia {
+                    ice: Some(ice.clone()),
+                    ..media(phone.local_addr().expect("bound"), Codec::Pcmu)
+                };
+                let audio = LegAudio::new(LegSettings::plain(Codec::Pcmu)).expect("audio");
+                line.send(Order::Leg(id, LegOrder::Configure(Box::new(media), Some(audio))));
+            }
+            line.send(Order::Admit(0, whereabouts, Box::new(ice.clone())));
+            phone.send_to(&check(&ice, true), port).expect("sent");
+            phone
+        })
+        .collect();
+    worker.carry_out(now);
+    worker.read_shared(now, 0);
+    let mut touched = 0;
+    for sequence in 0..100u16 {
+        let mut packet = [0x55; HEADER_LEN + 160];
+        let header = Header {
+            payload_type: 0,
+            marker: false,
+            sequence,
+            timestamp: u32::from(sequence) * 160,
+            ssrc: 9,
+        };
+        header.write(packet.first_chunk_mut().expect("long enough"));
+        for phone in &phones {
+            phone.send_to(&packet, port).expect("sent");
+        }
+        let slot = u64::from(sequence) * PHASES;
+        touched += memory::calls(|| {
+            worker.read_shared(Instant::now(), 0);
+            worker.tick(Instant::now(), slot..slot + PHASES);
+        });
+    }
+    assert_eq!(touched, 0);
+    assert_eq!(mailbox.parcels.try_iter().count(), 100, "of the leg that has moved");
+    phones[0].set_nonblocking(true).expect("set");
+    let mut bytes = [0; 2048];
+    let heard = std::iter::from_fn(|| phones[0].recv(&mut bytes).ok()).count();
+    assert!(heard >= 100, "an answered check, and silence in the vestibule: {heard}");
+}
+
+#[test]
+fn r71_neither_reading_nor_ticking_allocates_or_frees() {
+    let (mut worker, line) = lone_worker(Vec::new());
     let spot = Spot {
         worker: 0,
         room: Some(RoomKey(1)),

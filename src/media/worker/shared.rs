@@ -45,7 +45,7 @@ impl Worker {
     }
 
     /// Reads a shared port.
-    pub(super) fn read_shared(&mut self, now: Instant, interface: usize) {
+    pub(in crate::media) fn read_shared(&mut self, now: Instant, interface: usize) {
         for _ in 0..ROUNDS {
             let Some(Some(port)) = self.ports.get(interface) else { return };
             let count = self.inbox.receive(&port.socket, READ_BUDGET);
@@ -70,10 +70,12 @@ impl Worker {
                     .is_some_and(|whereabouts| pass_on(&self.handshakes, whereabouts, source, bytes));
                 add(&self.counters.dtls_refused, u64::from(!taken));
             }
-            Kind::Rtp | Kind::Rtcp => match port.guest(source).map(|w| (w.leg, w.worker())) {
-                Some((leg, worker)) if worker == self.own => self.deliver(now, leg, source, At::Inbox(at)),
-                Some((leg, worker)) => {
-                    let passed = Parcel::new(now, leg, source, bytes).is_some_and(|parcel| self.lines[worker].forward(parcel));
+            Kind::Rtp | Kind::Rtcp => match port.guest(source).map(Arc::clone) {
+                Some(whereabouts) if self.deliver(now, whereabouts.leg, source, At::Inbox(at)) => {}
+                Some(whereabouts) => {
+                    let datagram = self.inbox.datagram(at);
+                    let parcel = datagram.and_then(|(_, bytes)| Parcel::new(now, whereabouts, source, bytes));
+                    let passed = parcel.is_some_and(|parcel| self.lines[parcel.whereabouts.worker()].forward(parcel));
                     add(&self.counters.misrouted, u64::from(!passed));
                 }
                 None => add(&self.counters.strays, 1),
@@ -127,23 +129,32 @@ impl Worker {
         }
     }
 
-    /// Takes what other threads' ports have passed on.
+    /// Takes what other threads' ports have passed on, and sends on what is for a leg that has moved meanwhile.
     pub(super) fn collect(&mut self) {
         while let Ok(mut parcel) = self.mailbox.parcels.try_recv() {
-            let (came, leg, source) = (parcel.came, parcel.leg, parcel.source);
-            self.deliver(came, leg, source, At::Parcel(&mut parcel));
+            let (came, leg, source) = (parcel.came, parcel.whereabouts.leg, parcel.source);
+            if self.deliver(came, leg, source, At::Parcel(&mut parcel)) {
+                continue;
+            }
+            let worker = parcel.whereabouts.worker();
+            let passed = parcel.try_again() && self.lines[worker].forward(parcel);
+            add(&self.counters.misrouted, u64::from(!passed));
+            if passed && worker == self.own {
+                // The leg is on its way here: the rest waits with it for the next phase.
+                return;
+            }
         }
     }
 
-    /// Gives a leg of this thread a packet that its port has let through. A panic costs its room, or if it sits in none the leg.
-    fn deliver(&mut self, now: Instant, id: LegId, source: SocketAddr, at: At<'_>) {
+    /// Gives a leg a packet that its port has let through; `false` if it isn't here. A panic costs its room, or if it sits in none the
+    /// leg.
+    fn deliver(&mut self, now: Instant, id: LegId, source: SocketAddr, at: At<'_>) -> bool {
         let Self {
             legs,
             rooms,
             inbox,
             clock,
             directory,
-            counters,
             ..
         } = self;
         let here = match directory.get(&id) {
@@ -151,13 +162,12 @@ impl Worker {
             Some(Where::Coming(_)) | None => None,
         };
         let Some((index, leg)) = here.and_then(|index| Some((index, legs.at_mut(index)?))) else {
-            add(&counters.misrouted, 1);
-            return;
+            return false;
         };
         let bytes = match at {
             At::Inbox(i) => match inbox.datagram(i) {
                 Some((_, bytes)) => bytes,
-                None => return,
+                None => return true,
             },
             At::Parcel(parcel) => parcel.bytes(),
         };
@@ -176,6 +186,7 @@ impl Worker {
             (Err(_), Some(room)) => self.fail(now, room),
             (Err(_), None) => self.close(now, index),
         }
+        true
     }
 
     /// Ends the consent of silent peers; about once a second.
