@@ -234,10 +234,12 @@ fn sizes(s: &mut Section<'_>, base: RoomConfig) -> RoomConfig {
     if given.is_some_and(|rate| rate != mixing_rate) {
         s.mistake("mixing_rate", "must be 8000, 16000 or 48000");
     }
+    let tones = s.flag("tones").unwrap_or(base.tones);
     RoomConfig {
         max_people,
         history_length,
         mixing_rate,
+        tones,
         ..base
     }
 }

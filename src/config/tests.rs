@@ -189,7 +189,7 @@ fn r46_what_is_advertised_is_apart_from_what_is_listened_at() {
 fn rooms_of_the_file_are_complete_records() {
     let text = format!(
         "{SMALL}[rooms]\nhistory = 7\nmixing_rate = 8000\n[[room]]\nname = 'StandUp'\nowners = ['ann@example.com']\n\
-         members = ['ann@example.com', 'bob@example.com']\nmoderated = true\nnon_anonymous = true\naudio = 'members'\nmax_people = 9\n"
+         members = ['ann@example.com', 'bob@example.com']\nmoderated = true\nnon_anonymous = true\naudio = 'members'\nmax_people = 9\ntones = true\n"
     );
     let config = good(&text);
     let room = &config.declared[0];
@@ -203,6 +203,7 @@ fn rooms_of_the_file_are_complete_records() {
         (room.config.history_length, room.config.mixing_rate, room.config.max_people),
         (7, 8000, 9)
     );
+    assert!(room.config.tones && !config.rooms.template.tones);
     let standing: Vec<_> = room.affiliations.iter().map(|(jid, a)| (jid.to_string(), *a)).collect();
     assert_eq!(
         standing,
@@ -213,7 +214,7 @@ fn rooms_of_the_file_are_complete_records() {
     );
     assert_eq!(
         mistakes(&format!("{text}[[room]]\nname = 'standup'\n")),
-        ["line 19: room.standup.name: two rooms of this name"]
+        ["line 20: room.standup.name: two rooms of this name"]
     );
     assert_eq!(
         mistakes(&text.replace("rate = 8000", "rate = 8001")),

@@ -59,6 +59,8 @@ pub struct RoomConfig {
     pub history_length: u32,
     /// The highest mixing rate, in Hz: 8000, 16000 or 48000 (rule R67).
     pub mixing_rate: u32,
+    /// A tone when somebody comes to the phone or leaves it.
+    pub tones: bool,
 }
 
 impl Default for RoomConfig {
@@ -79,6 +81,7 @@ impl Default for RoomConfig {
             max_people: 500,
             history_length: 50,
             mixing_rate: 16_000,
+            tones: false,
         }
     }
 }

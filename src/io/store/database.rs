@@ -110,6 +110,7 @@ impl Database {
             max_people: row.get("max_people")?,
             history_length: row.get("history_length")?,
             mixing_rate: row.get("mixing_rate")?,
+            tones: row.get("tones")?,
         };
         let mut affiliations = BTreeMap::new();
         for (jid, affiliation) in self.pairs::<String>("SELECT jid, affiliation FROM affiliations WHERE room = ?", &key)? {
@@ -226,13 +227,14 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
         .prepare(
             "INSERT INTO rooms VALUES (:name, :locked_until_configured, :from_config, :title, :description, :public, :persistent,
                  :members_only, :moderated, :whois, :open_subject, :password, :audio, :chat_voice_governs_audio,
-                 :membership_governs_audio, :max_people, :history_length, :mixing_rate)
+                 :membership_governs_audio, :max_people, :history_length, :mixing_rate, :tones)
              ON CONFLICT (name) DO UPDATE SET
                  locked_until_configured = :locked_until_configured, from_config = :from_config, title = :title,
                  description = :description, public = :public, persistent = :persistent, members_only = :members_only,
                  moderated = :moderated, whois = :whois, open_subject = :open_subject, password = :password, audio = :audio,
                  chat_voice_governs_audio = :chat_voice_governs_audio, membership_governs_audio = :membership_governs_audio,
-                 max_people = :max_people, history_length = :history_length, mixing_rate = :mixing_rate",
+                 max_people = :max_people, history_length = :history_length, mixing_rate = :mixing_rate,
+                 tones = :tones",
         )?
         .execute(named_params! {
             ":name": room,
@@ -253,6 +255,7 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
             ":max_people": config.max_people,
             ":history_length": config.history_length,
             ":mixing_rate": config.mixing_rate,
+            ":tones": config.tones,
         })?;
     if known {
         return Ok(());

@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// One step each, never changed once released: `PRAGMA user_version` counts those that a file has been through.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE rooms (
         name TEXT PRIMARY KEY,
         locked_until_configured INTEGER NOT NULL,
@@ -52,7 +53,11 @@ const MIGRATIONS: &[&str] = &["
         stanza TEXT NOT NULL
     ) STRICT;
     CREATE INDEX history_of_room ON history (room, id);
-"];
+",
+    "
+    ALTER TABLE rooms ADD COLUMN tones INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// Brings a file up to date.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

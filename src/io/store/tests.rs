@@ -92,6 +92,7 @@ fn full(room: &str) -> RoomRecord {
             max_people: 7,
             history_length: 3,
             mixing_rate: 48_000,
+            tones: true,
         },
         locked_until_configured: true,
         from_config: true,
@@ -301,7 +302,22 @@ fn a_file_that_is_not_ours_is_named() {
         .and_then(|c| c.pragma_update(None, "user_version", 99))
         .expect("changed");
     let error = Store::open(&folder.file(), |_| {}).expect_err("from the future");
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 1 }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 2 }), "{error}");
+}
+
+#[test]
+fn a_file_of_an_earlier_release_is_brought_up_to_date() {
+    let folder = Folder::new();
+    let mut database = Database::open(&folder.file()).expect("a usable file");
+    database.apply([StoreOp::SaveRoom(Box::new(full("blue")))].iter()).expect("written");
+    drop(database);
+    Connection::open(folder.file())
+        .and_then(|c| c.execute_batch("ALTER TABLE rooms DROP COLUMN tones; PRAGMA user_version = 1"))
+        .expect("changed");
+    let rooms = Database::open(&folder.file()).and_then(|d| d.load()).expect("up to date");
+    let mut expected = full("blue");
+    expected.config.tones = false;
+    assert_eq!(rooms, [expected]);
 }
 
 #[test]

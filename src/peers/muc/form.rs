@@ -56,7 +56,7 @@ macro_rules! flag {
     };
 }
 
-const ROWS: [Row; 17] = [
+const ROWS: [Row; 18] = [
     Row {
         var: "muc#roomconfig_roomname",
         label: "Title",
@@ -179,6 +179,11 @@ const ROWS: [Row; 17] = [
             _ => false,
         },
     },
+    flag!(
+        "{urn:cusax:room:0}tones",
+        "A tone when somebody comes to the phone or leaves it",
+        tones
+    ),
     // Section 10.2 has it; rooms keep no public log, and it can't be switched on.
     Row {
         var: "muc#roomconfig_enablelogging",
@@ -299,6 +304,7 @@ mod tests {
             max_people: 7,
             history_length: 3,
             mixing_rate: 48_000,
+            tones: true,
         };
         let mut form = of(&RoomName::new("blue").expect("a name"), &config);
         form.type_ = DataFormType::Submit;
