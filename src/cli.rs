@@ -114,6 +114,16 @@ pub enum RoomArgs {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Record the call, until `--off` or the last caller hangs up; everybody in the room is told
+    Record {
+        /// The room's name
+        room: String,
+        /// End the recording
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 impl RoomArgs {
@@ -129,6 +139,7 @@ impl RoomArgs {
                 whom: Whom { room, who, connection },
                 why,
             } => about(room, RoomCommand::Kick { who, why }, connection),
+            Self::Record { room, off, connection } => about(room, RoomCommand::Record { on: !off }, connection),
             Self::Lock { room, off, connection } => about(room, RoomCommand::Lock { on: !off }, connection),
         }
     }
@@ -181,6 +192,12 @@ mod tests {
         };
         assert_eq!(request("cusax room lock standup").0, lock(true));
         assert_eq!(request("cusax room lock standup --off").0, lock(false));
+        let record = |on| ControlRequest::Room {
+            room: "standup".into(),
+            command: RoomCommand::Record { on },
+        };
+        assert_eq!(request("cusax room record standup").0, record(true));
+        assert_eq!(request("cusax room record standup --off").0, record(false));
         assert_eq!(request("cusax room list").0, ControlRequest::List);
     }
 

@@ -101,6 +101,11 @@ fn room_row(room: &RoomSummary) -> Vec<String> {
 
 fn show(report: &RoomReport) -> String {
     let lock = if report.locked { ", locked" } else { "" };
+    let recorded = match (&report.recording_file, report.recording) {
+        (Some(file), true) => format!(", recorded into {}", clean(file)),
+        (None, true) => ", recorded".to_owned(),
+        (_, false) => String::new(),
+    };
     let title = if report.title.is_empty() {
         String::new()
     } else {
@@ -112,7 +117,8 @@ fn show(report: &RoomReport) -> String {
         ],
         report.people.iter().map(person_row),
     );
-    format!("{}{title}{lock}: {} people\n{people}", clean(&report.name), report.people.len())
+    let (name, count) = (clean(&report.name), report.people.len());
+    format!("{name}{title}{lock}{recorded}: {count} people\n{people}")
 }
 
 fn person_row(person: &PersonReport) -> Vec<String> {
@@ -192,6 +198,8 @@ mod tests {
             name: "standup".into(),
             title: "Daily".into(),
             locked: true,
+            recording: true,
+            recording_file: Some("/rec/standup.ogg".into()),
             people: vec![person()],
         };
         ControlReply::Room {
@@ -201,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_room_is_shown_as_a_table_that_no_name_can_break() {
-        let expected = "standup (Daily), locked: 1 people\n\
+        let expected = "standup (Daily), locked, recorded into /rec/standup.ogg: 1 people\n\
                         row  name     text     audio       role         standing  nicks  calls  mos  muted by\n\
                         #3   Ann\u{fffd}[2J  two-way  muted-host  participant  none      ann    1      4.3  bob\n";
         assert_eq!(render(&shown()), expected);

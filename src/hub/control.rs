@@ -9,6 +9,7 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
     let request = match command {
         RoomCommand::Show => return RoomReply::Show(report(room)),
         RoomCommand::Lock { on } => Ok(Request::Lock(on)),
+        RoomCommand::Record { on } => Ok(Request::Record(on)),
         RoomCommand::Mute { who } => find(room, &who).map(|target| Request::Mute { target, why: None }),
         RoomCommand::Unmute { who } => find(room, &who).map(|target| Request::Unmute { target }),
         RoomCommand::Kick { who, why } => find(room, &who).map(|target| Request::Kick { target, why }),
@@ -50,6 +51,8 @@ fn report(room: &Room) -> RoomReport {
         name: room.name().to_string(),
         title: room.config().title.clone(),
         locked: room.is_locked(),
+        recording: room.recording().is_some(),
+        recording_file: room.recording().and_then(|r| r.file.clone()),
         people: room.people().map(|p| person(room, &p)).collect(),
     }
 }

@@ -118,6 +118,8 @@ impl RoomTask {
                     | ToRoom::Quiet(..)
                     | ToRoom::Speaking(..)
                     | ToRoom::MediaFailed
+                    | ToRoom::RecordingStarted { .. }
+                    | ToRoom::RecordingEnded { .. }
                     | ToRoom::Notified(_)
                     | ToRoom::Unwatch(_),
                 )

@@ -49,6 +49,11 @@ pub enum RoomCommand {
         /// Locked from now on.
         on: bool,
     },
+    /// The call is recorded, or no longer; everybody in the room is told.
+    Record {
+        /// Recorded from now on.
+        on: bool,
+    },
 }
 
 /// The server's answer.
@@ -120,6 +125,10 @@ pub struct RoomReport {
     pub title: String,
     /// Nobody new enters.
     pub locked: bool,
+    /// The call is being recorded.
+    pub recording: bool,
+    /// Into which file, as soon as it is open.
+    pub recording_file: Option<String>,
     /// In order of arrival.
     pub people: Vec<PersonReport>,
 }

@@ -144,6 +144,7 @@ impl Room {
         };
         self.out.order(MediaOrder::Place(leg, Some(seat)));
         tracing::debug!(%correlation, room = %self.name, person = person.0, leg = leg.0, "came in by phone");
+        self.sound_of_joining(person);
         self.out.tell(Event::LegJoined { person, leg });
         if self.roster.person(person).is_some_and(|p| p.stand_in == StandIn::Absent) {
             self.show_stand_in(person);

@@ -91,6 +91,15 @@ pub enum Event {
     },
     /// Nobody new enters, or they may again.
     LockChanged(bool),
+    /// The call is recorded from now on, or no longer (rule R82): everybody is told.
+    RecordingChanged {
+        /// Begun, or ended.
+        on: bool,
+        /// Whose act; `None`: it ended with the last call, or failed.
+        by: Option<Actor>,
+    },
+    /// For the operator's log alone.
+    Audit(String),
     /// The configuration changed.
     ConfigChanged {
         /// The whois setting changed: status 172 or 173.

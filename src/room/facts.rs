@@ -24,8 +24,8 @@ impl Room {
                 self.end_leg(leg, cause, &LeaveCause::Withdrawn);
                 self.settle();
             }
-            Report::LegConfirmed(leg) => self.note(leg, |l| l.confirmed = true),
-            Report::LegHeld(leg, held) => self.note(leg, |l| l.held = held),
+            Report::LegConfirmed(leg) => self.begins_to_hear(now, leg, |l| l.confirmed = true),
+            Report::LegHeld(leg, held) => self.begins_to_hear(now, leg, |l| l.held = held),
             Report::LegListensOnly(leg, listens_only) => self.note(leg, |l| l.listens_only = listens_only),
             Report::Speaking(leg, speaking) => self.note(leg, |l| l.speaking = speaking),
             Report::LegQuiet(leg, seconds) => self.quiet(leg, seconds),
@@ -36,7 +36,19 @@ impl Room {
                 }
                 self.settle();
             }
+            Report::RecordingStarted { file } => self.recording_started(file),
+            Report::RecordingEnded { lost_ms, error } => self.recording_ended(lost_ms, error.as_deref()),
             Report::Shutdown => self.shut_down(),
+        }
+    }
+
+    /// Changes a leg; if it is one that hears the room only now, it is told what the others have been told.
+    fn begins_to_hear(&mut self, now: Now, leg: LegId, change: impl FnOnce(&mut Leg)) {
+        let hears = |room: &Self| room.roster.leg(leg).is_some_and(|l| l.confirmed && !l.held);
+        let before = hears(self);
+        self.note(leg, change);
+        if !before && hears(self) {
+            self.somebody_hears(now);
         }
     }
 

@@ -16,6 +16,7 @@ mod outbox;
 mod phone;
 mod policy;
 mod quarantine;
+mod recording;
 mod refusal;
 mod removal;
 mod report;
@@ -24,6 +25,7 @@ mod role;
 mod roster;
 mod settings;
 mod show;
+mod sound;
 mod view;
 
 #[cfg(test)]
@@ -45,6 +47,7 @@ use lists::Lists;
 use outbox::Outbox;
 use policy::{Asking, Power, Standing};
 use quarantine::Quarantine;
+use recording::Recording;
 use roster::{Person, Roster};
 
 pub use event::{EndCause, Event, LeaveCause, Numbered};
@@ -53,7 +56,7 @@ pub use refusal::Refusal;
 pub use report::{LegCause, OccupantCause, Report};
 pub use request::{Accepted, Request, Target};
 pub use settings::RoomSettings;
-pub use view::{AudioLevel, LegState, LegView, OccupantKind, OccupantView, PersonView, TextLevel, View};
+pub use view::{AudioLevel, LegState, LegView, OccupantKind, OccupantView, PersonView, RecordingView, TextLevel, View};
 
 /// One room.
 #[derive(Debug)]
@@ -78,6 +81,12 @@ pub struct Room {
     /// Owners by the server's configuration: those that a declared room has from the start.
     fixed_owners: BTreeSet<BareJid>,
     last_stand_in: u32,
+    /// Rule R82.
+    recording: Option<Recording>,
+    /// Recordings that the room has ended, and the media plane hasn't yet.
+    ending_recordings: u32,
+    /// Music is being played.
+    music: bool,
 }
 
 /// How far the room's life has come.
@@ -124,6 +133,9 @@ impl Room {
             linked: true,
             from_config: record.from_config,
             last_stand_in: STAND_IN_IDS,
+            recording: None,
+            ending_recordings: 0,
+            music: false,
         }
     }
 
@@ -203,6 +215,10 @@ impl Room {
                 let asking = self.asking(&origin.by)?;
                 self.lock(&asking, locked)
             }
+            Request::Record(on) => {
+                let asking = self.asking(&origin.by)?;
+                self.record(now, &asking, on)
+            }
             Request::Configure(config) => {
                 let asking = self.asking(&origin.by)?;
                 self.configure(now, &asking, *config)
@@ -229,12 +245,17 @@ impl Room {
     pub fn handle_timeout(&mut self, now: Now) {
         if !self.is_over() {
             self.show_due_stand_ins(now);
+            self.announce_recording(now);
         }
     }
 
     /// When [`Room::handle_timeout`] wants to be called next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.next_stand_in_due().map(|at| (at, "phone occupant"))
+        let timers = [
+            (self.next_stand_in_due(), "phone occupant"),
+            (self.next_announcement(), "announcement of a recording"),
+        ];
+        timers.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
     }
 
     /// The next order to the media plane.

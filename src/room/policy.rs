@@ -74,6 +74,12 @@ pub(super) fn administer(by: Power) -> Result<(), Refusal> {
     if by.administers() { Ok(()) } else { Err(Refusal::NotAdmin) }
 }
 
+/// May they have the call recorded, or end that (rule R82)?
+pub(super) fn record(by: Power, server_records: bool) -> Result<(), Refusal> {
+    moderate(by)?;
+    if server_records { Ok(()) } else { Err(Refusal::RecordsNothing) }
+}
+
 /// May they configure and destroy?
 pub(super) fn own(by: Power) -> Result<(), Refusal> {
     if by.owns() { Ok(()) } else { Err(Refusal::NotOwner) }

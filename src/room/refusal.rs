@@ -75,6 +75,12 @@ pub enum Refusal {
     /// A room of the configuration can't be destroyed, nor its declared owners removed.
     #[error("the server's configuration says so")]
     FixedByConfig,
+    /// The operator has given no place for recordings.
+    #[error("this server records nothing")]
+    RecordsNothing,
+    /// There is no call to record.
+    #[error("nobody is on the phone")]
+    NobodyOnPhone,
     /// The room is going.
     #[error("the room is closing")]
     Closing,

@@ -62,6 +62,7 @@ impl Room {
             correlation,
             cause,
         });
+        self.sound_of_leaving(id);
         let Some(person) = self.roster.person_mut(id).filter(|p| p.legs.is_empty()) else {
             return;
         };

@@ -23,6 +23,18 @@ pub enum Report {
     ChatLink(bool),
     /// The media plane has lost this room: every leg is gone.
     MediaFailed,
+    /// The file of a recording is open.
+    RecordingStarted {
+        /// The file's path.
+        file: String,
+    },
+    /// A recording is over.
+    RecordingEnded {
+        /// Sound that is missing, in ms.
+        lost_ms: u64,
+        /// Why it failed, if it did.
+        error: Option<String>,
+    },
     /// The server goes down: everybody leaves with 332, every call ends.
     Shutdown,
 }

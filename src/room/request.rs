@@ -91,6 +91,8 @@ pub enum Request {
     },
     /// Nobody new enters (`true`), or they may again (rule R10).
     Lock(bool),
+    /// Has the call recorded, or no longer (rule R82).
+    Record(bool),
     /// Replaces the configuration; also ends the wait for it in a new room (XEP-0045 section 10.1).
     Configure(Box<RoomConfig>),
     /// May the asker read the configuration? Nothing changes.

@@ -249,6 +249,10 @@ impl Roster {
         self.legs.get_mut(&id)
     }
 
+    pub(super) fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
     pub(super) fn leg_ids(&self) -> Vec<LegId> {
         self.legs.keys().copied().collect()
     }

@@ -19,6 +19,10 @@ pub struct RoomSettings {
     pub silence_limit_s: u32,
     /// Nicks kept for the service itself (rule R33): neither people nor callers are called so, or look so.
     pub reserved_nicks: Vec<String>,
+    /// There is a place for recordings (rule R82).
+    pub records: bool,
+    /// There is music for callers who are alone.
+    pub music: bool,
 }
 
 impl RoomSettings {
@@ -31,6 +35,8 @@ impl RoomSettings {
             max_phone_occupants: 200,
             silence_limit_s: 60,
             reserved_nicks: vec!["bridge".to_owned()],
+            records: false,
+            music: false,
         }
     }
 }

@@ -49,7 +49,8 @@ impl Room {
             .unwrap_or_default()
     }
 
-    pub(super) fn shown_actor(&self, actor: &Actor) -> String {
+    /// Whose doing something is, as everybody may read it.
+    pub fn shown_actor(&self, actor: &Actor) -> String {
         match actor {
             Actor::Person { name, .. } => name.clone(),
             // An absent admin's address is not for everybody (rule R13).

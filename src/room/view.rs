@@ -1,6 +1,6 @@
 //! What peers and operators may read of a room.
 
-use crate::model::{Affiliation, BareJid, Caller, Correlation, LegId, MuteSet, OccupantId, PersonId, Role};
+use crate::model::{Actor, Affiliation, BareJid, Caller, Correlation, LegId, MuteSet, OccupantId, PersonId, Role};
 
 /// How much a watcher may see (rules R13, R53). Ordered: a greater class sees more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +121,17 @@ pub struct OccupantView {
     pub affiliation: Affiliation,
     /// Standing.
     pub role: Role,
+}
+
+/// A recording that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingView {
+    /// Who began it.
+    pub by: Actor,
+    /// When, ms since the UNIX epoch.
+    pub since_unix_ms: u64,
+    /// The file's path, for the operator alone; `None` until it is open.
+    pub file: Option<String>,
 }
 
 /// What stands behind a nick.

@@ -64,6 +64,8 @@ impl Ledger {
             | Event::AbsentAffiliation { .. }
             | Event::AudioChanged { .. }
             | Event::LockChanged(_)
+            | Event::RecordingChanged { .. }
+            | Event::Audit(_)
             | Event::ConfigChanged { .. }
             | Event::Notice { .. }
             | Event::Closed { .. } => {}

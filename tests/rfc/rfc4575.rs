@@ -226,6 +226,7 @@ fn empty_room() -> State {
         description: Description {
             display_text: Some("Stand-up".into()),
             subject: None,
+            free_text: None,
             conf_uris: vec![entry("sip:standup@conf.example.com", "participation")],
             service_uris: vec![entry("xmpp:standup@rooms.example.com?join", "grouptextchat")],
             maximum_user_count: Some(500),

@@ -21,7 +21,8 @@ const MAX_TOLD: usize = 100;
 const HELP: &str = "who: who is here, and by which means\n\
     mute [NAME], unmute [NAME]: a person's phone, or your own\n\
     kick NAME: out of the chat and off the phone\n\
-    lock, unlock: whether anybody new may enter";
+    lock, unlock: whether anybody new may enter\n\
+    record, record off: a recording of the call, of which everybody is told";
 
 /// What somebody asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +32,7 @@ enum Command<'a> {
     Unmute(Option<&'a str>),
     Kick(&'a str),
     Lock(bool),
+    Record(bool),
     Help,
 }
 
@@ -45,6 +47,8 @@ fn parse(body: &str) -> Command<'_> {
         ("kick", Some(name)) => Command::Kick(name),
         ("lock", None) => Command::Lock(true),
         ("unlock", None) => Command::Lock(false),
+        ("record", None | Some("on")) => Command::Record(true),
+        ("record", Some("off")) => Command::Record(false),
         _ => Command::Help,
     }
 }
@@ -63,6 +67,7 @@ impl MucRoom {
             Command::Who => return self.answer_by_bridge(client, &who(room)),
             Command::Help => return self.answer_by_bridge(client, HELP),
             Command::Lock(locked) => Ok(Request::Lock(locked)),
+            Command::Record(on) => Ok(Request::Record(on)),
             Command::Mute(name) => self.target(room, own, name).map(|target| Request::Mute { target, why: None }),
             Command::Unmute(name) => self.target(room, own, name).map(|target| Request::Unmute { target }),
             Command::Kick(name) => self.target(room, own, Some(name)).map(|target| Request::Kick { target, why: None }),
@@ -135,7 +140,12 @@ fn who(room: &Room) -> String {
     let lines: Vec<String> = room.people().take(MAX_TOLD).map(line).collect();
     let more = room.people().count().saturating_sub(MAX_TOLD);
     let rest = if more == 0 { String::new() } else { format!("\nand {more} more") };
-    format!("{}{rest}", lines.join("\n"))
+    let recorded = if room.recording().is_some() {
+        "the call is being recorded\n"
+    } else {
+        ""
+    };
+    format!("{recorded}{}{rest}", lines.join("\n"))
 }
 
 #[cfg(test)]
@@ -155,6 +165,9 @@ mod tests {
             ("lock", Command::Lock(true)),
             ("unlock", Command::Lock(false)),
             ("lock the door", Command::Help),
+            ("record", Command::Record(true)),
+            ("Record off", Command::Record(false)),
+            ("record everything", Command::Help),
             ("", Command::Help),
             ("hello", Command::Help),
         ] {

@@ -25,6 +25,8 @@ const AUDIO_VIDEO_URI: [&str; 3] = [
 ];
 /// Whether anybody new may enter (rule R10).
 const LOCKED: &str = "{urn:cusax:room:0}locked";
+/// Whether the call is being recorded (rule R82).
+const RECORDING: &str = "{urn:cusax:room:0}recording";
 
 const SELF_PING: &str = "http://jabber.org/protocol/muc#self-ping-optimization";
 const REQUEST: &str = "http://jabber.org/protocol/muc#request";
@@ -102,6 +104,9 @@ impl MucRoom {
             &config.history_length.to_string(),
         ));
         fields.push(flag(LOCKED, "Nobody new may enter", room.is_locked()));
+        if insider {
+            fields.push(flag(RECORDING, "The call is being recorded", room.recording().is_some()));
+        }
         if config.audio != AudioAccess::Off {
             let uri = sip_uri(room.name(), &self.settings.sip_host);
             fields.extend(AUDIO_VIDEO_URI.map(|var| said(var, "Audio conference", &uri)));

@@ -41,11 +41,16 @@ impl MucRoom {
             }
             // What discovery tells has changed (checklist M-4).
             Event::LockChanged(_) => self.announce(now, &[status::CONFIGURED]),
+            Event::RecordingChanged { on, by } => {
+                self.say(now, &spoken(room, *on, by.as_ref()));
+                self.announce(now, &[status::CONFIGURED]);
+            }
             Event::ConfigChanged {
                 whois_changed,
                 other_changed,
             } => self.config_changed(now, room, *whois_changed, *other_changed),
             Event::Notice { to, text } => self.tell(*to, text),
+            Event::Audit(_) => {}
             Event::Closed { .. } => self.entering.clear(),
         }
     }
@@ -183,6 +188,16 @@ impl MucRoom {
             .map(Kept::to_item)
             .map(|item| StoreOp::Append(name.clone(), item, at_most));
         self.store.extend(subject.chain(history));
+    }
+}
+
+/// A change of the recording, in words (rule R82).
+fn spoken(room: &Room, on: bool, by: Option<&Actor>) -> String {
+    match (on, by.map(|by| room.shown_actor(by))) {
+        (true, Some(who)) => format!("{who} has started a recording of the call."),
+        (true, None) => "The call is being recorded.".to_owned(),
+        (false, Some(who)) => format!("{who} has ended the recording of the call."),
+        (false, None) => "The recording of the call has ended.".to_owned(),
     }
 }
 

@@ -209,6 +209,15 @@ impl MucRoom {
             None => with(groupchat(self.jid.as_str()), [text("subject", stanza::NS, "")]),
         };
         self.outbox.push_back(addressed(subject, client));
+        // Rule R82: with the words of now, behind those of then.
+        if let Some(recording) = room.recording() {
+            let by = room.shown_actor(&recording.by);
+            self.say_to(
+                now,
+                client,
+                &format!("The call in this room is being recorded; {by} has started that."),
+            );
+        }
     }
 
     /// Sends one client the presence of everybody, its own last.

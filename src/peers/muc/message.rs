@@ -10,11 +10,11 @@ use super::{
     room::Inbound,
 };
 use crate::{
-    model::{Now, OccupantId, StoreOp},
+    model::{FullJid, Now, OccupantId, StoreOp},
     room::{OccupantKind, Refusal, Request, Room},
     xmpp::{
         muc::{Invitation, NS_USER, groupchat, occupant_id, stanza_id, subject_change},
-        stanza::{DefinedCondition, ErrorType, Failure, MessageKind, set, unset, with},
+        stanza::{self, DefinedCondition, ErrorType, Failure, MessageKind, set, text, unset, with},
     },
 };
 
@@ -133,17 +133,30 @@ impl MucRoom {
         self.refuse(&inbound, Failure::from(condition).of_type(ErrorType::Modify));
     }
 
-    /// Says something to every client in the room's own name, with these status codes (section 10.2.1).
+    /// Tells every client in the room's own name that something has changed, with these status codes (section 10.2.1).
     pub(super) fn announce(&mut self, now: Now, codes: &[u16]) {
-        let id = self.fresh_id(now);
-        let message = with(
-            groupchat(self.jid.as_str()),
-            [
-                crate::xmpp::muc::UserX::codes(codes).to_element(),
-                stanza_id(&id, self.jid.as_str()),
-            ],
-        );
+        self.by_room(now, crate::xmpp::muc::UserX::codes(codes).to_element());
+    }
+
+    /// Says something to every client in the room's own name. Newcomers don't get it with the history: they are told what holds then.
+    pub(super) fn say(&mut self, now: Now, body: &str) {
+        self.by_room(now, text("body", stanza::NS, body));
+    }
+
+    /// The same to one client.
+    pub(super) fn say_to(&mut self, now: Now, client: &FullJid, body: &str) {
+        let message = self.of_room(now, text("body", stanza::NS, body));
+        self.outbox.push_back(addressed(message, client));
+    }
+
+    fn by_room(&mut self, now: Now, payload: Element) {
+        let message = self.of_room(now, payload);
         self.outbox
             .extend(self.occupants.sessions().map(|(_, client)| addressed(message.clone(), client)));
+    }
+
+    fn of_room(&mut self, now: Now, payload: Element) -> Element {
+        let id = self.fresh_id(now);
+        with(groupchat(self.jid.as_str()), [payload, stanza_id(&id, self.jid.as_str())])
     }
 }

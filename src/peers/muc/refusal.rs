@@ -16,9 +16,10 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
         | Refusal::OwnMute
         | Refusal::PolicyMute
         | Refusal::CannotBan
+        | Refusal::RecordsNothing
         | Refusal::FixedByConfig => (T::Cancel, C::NotAllowed),
         Refusal::NotInRoom | Refusal::BadNick => (T::Modify, C::NotAcceptable),
-        Refusal::NoSuchTarget | Refusal::NotConfigured => (T::Cancel, C::ItemNotFound),
+        Refusal::NoSuchTarget | Refusal::NobodyOnPhone | Refusal::NotConfigured => (T::Cancel, C::ItemNotFound),
         // RFC 6120 names "wait" for a policy that time satisfies.
         Refusal::KickedRecently => (T::Wait, C::PolicyViolation),
         Refusal::MembersOnly => (T::Auth, C::RegistrationRequired),

@@ -48,6 +48,18 @@ pub enum ToRoom {
     Speaking(LegId, bool),
     /// The media plane has lost the room.
     MediaFailed,
+    /// The file of the room's recording is open.
+    RecordingStarted {
+        /// Its path.
+        file: String,
+    },
+    /// A recording of the room is over.
+    RecordingEnded {
+        /// Sound that is missing, in ms.
+        lost_ms: u64,
+        /// Why it failed, if it did.
+        error: Option<String>,
+    },
     /// Somebody asks to watch the conference state; answered by [`FromRoom::AcceptWatch`] or [`FromRoom::RefuseWatch`].
     Watch {
         /// The subscription.

@@ -17,6 +17,8 @@ pub fn refusal_response(refusal: Refusal) -> (u16, &'static str) {
         | Refusal::CannotBan
         | Refusal::Oneself
         | Refusal::LastOwner
+        | Refusal::RecordsNothing
+        | Refusal::NobodyOnPhone
         | Refusal::FixedByConfig => (403, "Forbidden"),
         Refusal::Banned => (403, "Banned From This Room"),
         Refusal::KickedRecently => (403, "Removed A Moment Ago"),

@@ -158,6 +158,8 @@ impl SipRoom {
             ToRoom::Quiet(leg, seconds) => room.report(now, Report::LegQuiet(leg, seconds)),
             ToRoom::Speaking(leg, speaking) => room.report(now, Report::Speaking(leg, speaking)),
             ToRoom::MediaFailed => room.report(now, Report::MediaFailed),
+            ToRoom::RecordingStarted { file } => room.report(now, Report::RecordingStarted { file }),
+            ToRoom::RecordingEnded { lost_ms, error } => room.report(now, Report::RecordingEnded { lost_ms, error }),
             ToRoom::Watch { subscription, watcher } => self.watch(now, room, subscription, watcher),
             ToRoom::Refresh(subscription) => {
                 if let Some(watching) = self.watchers.get_mut(&subscription) {
@@ -228,6 +230,8 @@ impl SipRoom {
             Event::Renamed { .. }
             | Event::AudioChanged { .. }
             | Event::LockChanged(_)
+            | Event::RecordingChanged { .. }
+            | Event::Audit(_)
             | Event::ConfigChanged { .. }
             | Event::Notice { .. } => {}
         }

@@ -48,6 +48,9 @@ fn description(room: &Room, settings: &SipRoomSettings, entity: &str, subject: O
             .filter(|t| !t.is_empty())
             .or_else(|| Some(room.name().to_string())),
         subject: subject.filter(|s| !s.is_empty()).map(str::to_owned),
+        // RFC 4575 has no element for it (rule R82). This one is for people to read; `keywords` are for search engines, and the schema
+        // would let an element of ours in where phones show nothing.
+        free_text: room.recording().map(|_| "This conference is being recorded.".to_owned()),
         conf_uris,
         service_uris: vec![Entry {
             uri: settings.chat_uri(room.name()),

@@ -3,6 +3,7 @@
 mod doors;
 mod mutes;
 mod phones;
+mod recording;
 mod removal;
 mod standing;
 

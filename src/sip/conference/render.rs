@@ -164,6 +164,7 @@ fn description(xml: &mut Xml, description: &Description) {
     xml.element("conference-description", &[], |xml| {
         xml.optional("display-text", description.display_text.as_deref());
         xml.optional("subject", description.subject.as_deref());
+        xml.optional("free-text", description.free_text.as_deref());
         uris(xml, "conf-uris", &description.conf_uris);
         uris(xml, "service-uris", &description.service_uris);
         xml.optional(

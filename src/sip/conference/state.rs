@@ -24,6 +24,8 @@ pub struct Description {
     pub display_text: Option<String>,
     /// Subject, as the chat has it.
     pub subject: Option<String>,
+    /// `<free-text>`: what else people should know of the conference.
+    pub free_text: Option<String>,
     /// URI and purpose: how to take part (`participation`).
     pub conf_uris: Vec<Entry>,
     /// URI and purpose: the chat (`grouptextchat`, RFC 7106) and other services.

@@ -184,7 +184,10 @@ impl SipFront {
             MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
             // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
             MediaReport::Digit(..) | MediaReport::Applied(_) => {}
-            MediaReport::RecordingStarted { .. } | MediaReport::RecordingEnded { .. } => {}
+            MediaReport::RecordingStarted { room, file } => self.to_rooms.push_back((room, ToRoom::RecordingStarted { file })),
+            MediaReport::RecordingEnded { room, lost_ms, error } => {
+                self.to_rooms.push_back((room, ToRoom::RecordingEnded { lost_ms, error }));
+            }
         }
         self.events(now, plane, rooms);
     }
