@@ -4,7 +4,7 @@
 
 use std::f64::consts::PI;
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 
 use crate::{Rate, settings::MAX_FRAME};
 
@@ -76,19 +76,34 @@ impl Filters {
 
     /// Fills `out`, a frame, with a frame of another rate, which follows the tail.
     pub(crate) fn convert(&self, tail: &Tail, input: &[i16], out: &mut [i16]) {
-        // As a closure it is compiled for each kind of processor.
-        self.arch.dispatch(
-            #[inline(always)]
-            || {
-                if input.len() == out.len() {
-                    out.copy_from_slice(input);
-                } else if input.len() < out.len() {
-                    self.of_ratio(out.len() / input.len()).up(tail, input, out);
-                } else {
-                    self.of_ratio(input.len() / out.len()).down(tail, input, out);
-                }
-            },
-        );
+        if input.len() == out.len() {
+            out.copy_from_slice(input);
+        } else {
+            let ratio = out.len().max(input.len()) / out.len().min(input.len());
+            let filter = self.of_ratio(ratio);
+            self.arch.dispatch(Conversion { filter, tail, input, out });
+        }
+    }
+}
+
+/// One frame's change of rate, which is compiled for each kind of processor.
+struct Conversion<'a> {
+    filter: &'a Filter,
+    tail: &'a Tail,
+    input: &'a [i16],
+    out: &'a mut [i16],
+}
+
+impl WithSimd for Conversion<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        if self.input.len() < self.out.len() {
+            self.filter.up(self.tail, self.input, self.out);
+        } else {
+            self.filter.down(self.tail, self.input, self.out);
+        }
     }
 }
 
