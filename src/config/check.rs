@@ -153,6 +153,8 @@ fn media(mut s: Section<'_>, sip: Option<&Sip>) -> Media {
         threads: s.number("threads", 0..=1024).map_or(0, usize_of),
         timeout: seconds(s.number("timeout_s", 2..=86_400).unwrap_or(60)),
         srtp: s.text("srtp", choice(parse::SRTP)).unwrap_or_default(),
+        gain_control: s.flag("gain_control").unwrap_or(false),
+        noise_suppression: s.flag("noise_suppression").unwrap_or(false),
     };
     let hidden = sip.is_none_or(|sip| sip.listen.iter().any(|l| l.transport == Transport::Tls));
     if media.srtp == Policy::Required && !hidden {

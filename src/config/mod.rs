@@ -162,6 +162,10 @@ pub struct Media {
     pub timeout: Duration,
     /// Whether voice is encrypted (rule R72).
     pub srtp: Policy,
+    /// Whether talkers are brought to one level.
+    pub gain_control: bool,
+    /// Whether noise is taken out of what talkers say.
+    pub noise_suppression: bool,
 }
 
 /// The chat door.

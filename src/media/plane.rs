@@ -62,6 +62,10 @@ pub struct PlaneConfig {
     pub recording: Option<RecordingConfig>,
     /// Played to a caller who is alone.
     pub music: Option<Clip>,
+    /// Talkers are brought to one level.
+    pub gain_control: bool,
+    /// Noise is taken out of what talkers say.
+    pub noise_suppression: bool,
     /// For SSRCs, first sequence numbers, ports and report intervals: to be unguessable (RFC 3550 section 9).
     pub seed: u64,
 }
@@ -77,6 +81,8 @@ impl PlaneConfig {
             silence_limit: SILENCE_LIMIT,
             recording: None,
             music: None,
+            gain_control: false,
+            noise_suppression: false,
             seed,
         }
     }
@@ -91,6 +97,8 @@ pub struct Plane {
     legs: BTreeMap<LegId, Known>,
     rooms: BTreeMap<RoomName, KnownRoom>,
     silence_limit: Duration,
+    gain_control: bool,
+    noise_suppression: bool,
     next_room: u64,
     /// Calls of `balance` until the threads' figures can be believed again.
     settling: u32,
@@ -210,6 +218,8 @@ impl Plane {
             legs: BTreeMap::new(),
             rooms: BTreeMap::new(),
             silence_limit: config.silence_limit,
+            gain_control: config.gain_control,
+            noise_suppression: config.noise_suppression,
             next_room: 0,
             settling: 0,
             moves: 0,
@@ -303,7 +313,11 @@ impl Plane {
 
     fn configure(&mut self, leg: LegId, media: Box<LegMedia>) {
         let Some(known) = self.legs.get_mut(&leg) else { return };
-        let settings = settings(&media);
+        let settings = LegSettings {
+            agc: self.gain_control,
+            denoise: self.noise_suppression,
+            ..settings(&media)
+        };
         let audio = if known.settings == Some(settings) {
             None
         } else {

@@ -174,6 +174,8 @@ pub(super) fn plane_config(config: &Config, seed: u64) -> PlaneConfig {
     let mut plane = PlaneConfig::new(config.media.listen.iter().map(interface).collect(), seed);
     plane.ports = config.media.ports.clone();
     plane.silence_limit = config.media.timeout;
+    plane.gain_control = config.media.gain_control;
+    plane.noise_suppression = config.media.noise_suppression;
     if config.media.threads > 0 {
         plane.threads = config.media.threads;
     }
