@@ -124,6 +124,15 @@ pub enum RoomArgs {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Play a file to everybody who is in a room by phone
+    Play {
+        /// The room's name
+        room: String,
+        /// A WAV file: one channel, 16 bits, 8000, 16000 or 48000 Hz
+        file: PathBuf,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 impl RoomArgs {
@@ -140,6 +149,11 @@ impl RoomArgs {
                 why,
             } => about(room, RoomCommand::Kick { who, why }, connection),
             Self::Record { room, off, connection } => about(room, RoomCommand::Record { on: !off }, connection),
+            Self::Play { room, file, connection } => {
+                // The server has another working directory.
+                let file = std::path::absolute(&file).unwrap_or(file);
+                (ControlRequest::Play { room, file }, connection)
+            }
             Self::Lock { room, off, connection } => about(room, RoomCommand::Lock { on: !off }, connection),
         }
     }

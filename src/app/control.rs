@@ -37,6 +37,9 @@ pub(super) type Counters = Arc<dyn Fn() -> BTreeMap<String, u64> + Send + Sync>;
 /// Asks the media threads for a call's numbers.
 pub(super) type Measure = Arc<dyn Fn(LegId) -> oneshot::Receiver<LegStats> + Send + Sync>;
 
+/// Plays a file in a room, `false` if nobody is there to hear it; waits for the disk.
+pub(super) type Play = Arc<dyn Fn(&RoomName, &Path) -> io::Result<bool> + Send + Sync>;
+
 /// Listens until dropped, and then removes its file.
 #[derive(Debug)]
 pub(super) struct ControlServer {
@@ -59,6 +62,7 @@ pub(super) struct Context {
     pub(super) uris: SipRoomSettings,
     pub(super) counters: Counters,
     pub(super) measure: Measure,
+    pub(super) play: Play,
 }
 
 impl ControlServer {
@@ -151,6 +155,12 @@ async fn answer(request: ControlRequest, context: &Context) -> ControlReply {
         ControlRequest::Stats => ControlReply::Stats {
             counters: (context.counters)(),
         },
+        ControlRequest::Play { room, file } => match RoomName::new(&room) {
+            Ok(name) => play(name, file, context).await,
+            Err(e) => ControlReply::Error {
+                message: format!("{room:?}: {e}"),
+            },
+        },
         ControlRequest::Room { room, command } => match RoomName::new(&room) {
             Ok(name) => ask(&name, command, context).await,
             Err(e) => ControlReply::Error {
@@ -181,6 +191,19 @@ async fn ask(name: &RoomName, command: RoomCommand, context: &Context) -> Contro
             message: format!("the room {name} does not answer"),
         },
     }
+}
+
+async fn play(name: RoomName, file: PathBuf, context: &Context) -> ControlReply {
+    let play = Arc::clone(&context.play);
+    let shown = format!("{}", file.display());
+    let played = tokio::task::spawn_blocking(move || play(&name, &file)).await;
+    let refused = |message| RoomReply::Refused { message };
+    let reply = match played.unwrap_or_else(|e| Err(io::Error::other(e))) {
+        Ok(true) => RoomReply::Done,
+        Ok(false) => refused("nobody is in the room by phone".to_owned()),
+        Err(e) => refused(format!("{shown}: {e}")),
+    };
+    ControlReply::Room { reply }
 }
 
 /// Adds what only the media threads know. Asks for all calls first, then waits: each answers within a tick.

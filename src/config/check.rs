@@ -6,8 +6,8 @@ use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
 use super::{
-    Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Rooms, Secret, Sip, TlsFiles, TlsMistake, Transport,
-    Xmpp,
+    Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Recording, RecordingFormat, Rooms, Secret, Sip,
+    TlsFiles, TlsMistake, Transport, Xmpp,
     parse::{self, choice},
     read::{Reader, Section, not_empty},
     tls,
@@ -31,7 +31,7 @@ pub(super) fn check(text: &str, folder: &Path, environment: &dyn Fn(&str) -> Opt
 fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let mut top = r.document();
     let sip = sip(r, top.section("sip"));
-    let media = media(top.section("media"), sip.as_ref());
+    let media = media(r, top.section("media"), sip.as_ref());
     let xmpp = xmpp(top.section("xmpp"));
     let rooms = rooms(top.section("rooms"), xmpp.as_ref());
     let declared = declared(top.sections("room"), &rooms.template);
@@ -46,6 +46,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let mut control = top.section("control");
     let socket = control.text("socket", parse::path);
     control.finish();
+    let recording = recording(r, top.section("recording"));
     let log = log(top.section("log"));
     top.finish();
     Some(Config {
@@ -57,6 +58,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         directory: Arc::new(ConfigDirectory::new(accounts)),
         store: r.path(path.unwrap_or_else(|| "/var/lib/cusax/cusax.db".into())),
         control: r.path(socket.unwrap_or_else(|| "/run/cusax/control.sock".into())),
+        recording,
         log,
         warnings: Vec::new(),
     })
@@ -137,12 +139,16 @@ fn tls(r: &Reader<'_>, s: &mut Section<'_>, names: [&Option<String>; 2]) -> Opti
     }
 }
 
-fn media(mut s: Section<'_>, sip: Option<&Sip>) -> Media {
+fn media(r: &Reader<'_>, mut s: Section<'_>, sip: Option<&Sip>) -> Media {
     let listen = distinct(&mut s, "listen", parse::ip).unwrap_or_else(|| vec![[0, 0, 0, 0].into()]);
     for family in [true, false] {
         if listen.iter().filter(|a| a.is_ipv4() == family).count() > 1 {
             s.mistake("listen", "has two addresses of one family");
         }
+    }
+    let music = s.text("music", parse::path).map(|path| r.path(path));
+    if let Some(Err(error)) = music.as_ref().map(std::fs::File::open) {
+        s.mistake("music", format!("can't be read: {error}"));
     }
     let media = Media {
         listen,
@@ -151,6 +157,7 @@ fn media(mut s: Section<'_>, sip: Option<&Sip>) -> Media {
         },
         ports: s.text("ports", parse::ports).unwrap_or(16384..=32767),
         threads: s.number("threads", 0..=1024).map_or(0, usize_of),
+        music,
         timeout: seconds(s.number("timeout_s", 2..=86_400).unwrap_or(60)),
         srtp: s.text("srtp", choice(parse::SRTP)).unwrap_or_default(),
         gain_control: s.flag("gain_control").unwrap_or(false),
@@ -164,6 +171,24 @@ fn media(mut s: Section<'_>, sip: Option<&Sip>) -> Media {
     }
     s.finish();
     media
+}
+
+fn recording(r: &Reader<'_>, mut s: Section<'_>) -> Option<Recording> {
+    let folder = s.text("folder", parse::path).map(|path| r.path(path));
+    let format = s.text("format", choice(parse::RECORDING)).unwrap_or(RecordingFormat::Ogg);
+    let rate = s.number("rate", 8000..=48_000).map_or(16_000, |rate| rate as u32);
+    if ![8000, 16_000, 48_000].contains(&rate) {
+        s.mistake("rate", "is none of 8000, 16000, 48000");
+    }
+    if folder.as_ref().is_some_and(|folder| !folder.is_dir()) {
+        s.mistake("folder", "is no folder");
+    }
+    s.finish();
+    Some(Recording {
+        folder: folder?,
+        format,
+        rate,
+    })
 }
 
 fn xmpp(mut s: Section<'_>) -> Option<Xmpp> {

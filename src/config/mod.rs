@@ -50,6 +50,8 @@ pub struct Config {
     pub store: PathBuf,
     /// The operator's socket.
     pub control: PathBuf,
+    /// Recordings; without it nothing is recorded.
+    pub recording: Option<Recording>,
     /// The log.
     pub log: Log,
     /// What is odd but no mistake.
@@ -67,6 +69,7 @@ impl fmt::Debug for Config {
             .field("directory", &self.directory)
             .field("store", &self.store)
             .field("control", &self.control)
+            .field("recording", &self.recording)
             .field("log", &self.log)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
@@ -158,6 +161,8 @@ pub struct Media {
     pub ports: RangeInclusive<u16>,
     /// Threads; 0 for one a processor.
     pub threads: usize,
+    /// A WAV file that plays to a caller who is alone.
+    pub music: Option<PathBuf>,
     /// Silence of RTP and RTCP after which a call ends (rule R45).
     pub timeout: Duration,
     /// Whether voice is encrypted (rule R72).
@@ -166,6 +171,26 @@ pub struct Media {
     pub gain_control: bool,
     /// Whether noise is taken out of what talkers say.
     pub noise_suppression: bool,
+}
+
+/// Where recordings go (rule R82).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The kind of file.
+    pub format: RecordingFormat,
+    /// Samples a second.
+    pub rate: u32,
+}
+
+/// The kind of file that a recording is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingFormat {
+    /// Opus in Ogg.
+    Ogg,
+    /// 16-bit PCM.
+    Wav,
 }
 
 /// The chat door.

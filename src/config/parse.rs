@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Create, Digest, Listen, Transport};
+use super::{Create, Digest, Listen, RecordingFormat, Transport};
 use crate::model::{Aor, AudioAccess, BareJid, RoomName, media::Codec, srtp::Policy};
 
 /// A choice among named values.
@@ -35,6 +35,8 @@ pub(super) const SRTP: &[(&str, Policy)] = &[
     ("allowed", Policy::Allowed),
     ("required", Policy::Required),
 ];
+
+pub(super) const RECORDING: &[(&str, RecordingFormat)] = &[("ogg", RecordingFormat::Ogg), ("wav", RecordingFormat::Wav)];
 
 pub(super) const DIGEST: &[(&str, Digest)] = &[("sha-256", Digest::Sha256), ("md5", Digest::Md5)];
 

@@ -85,7 +85,7 @@ level = 'info'
         "line 22: room[1].owners: must be a chat address without resource, like \"ann@example.com\"",
         "line 23: room[2].name: must be given",
         "line 28: user.ann.sip: nobody can sign in as them: give `secret`, `secret_file`, CUSAX_USER_ANN_SECRET, or both `ha1_md5` and `ha1_sha256`",
-        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, room, user, store, control, log)",
+        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, room, user, store, control, recording, log)",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -289,9 +289,25 @@ fn the_readmes_first_configuration_is_good() {
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);
 }
 
+#[test]
+fn r82_recordings_need_a_folder_that_is_there() {
+    let recording = |section: &str| format!("{SMALL}[recording]\n{section}\n");
+    let here = env!("CARGO_MANIFEST_DIR");
+    let config = good(&recording(&format!("folder = '{here}'\nformat = 'wav'\nrate = 48000")));
+    let found = config.recording.expect("a folder is given");
+    assert_eq!((found.format, found.rate), (RecordingFormat::Wav, 48_000));
+    assert_eq!(good(SMALL).recording, None);
+    assert_eq!(mistakes(&recording("folder = '/nonexistent'")).len(), 1);
+    assert_eq!(mistakes(&recording(&format!("folder = '{here}'\nrate = 44100"))).len(), 1);
+    assert_eq!(good(&recording("format = 'ogg'")).recording, None);
+    assert_eq!(mistakes(&format!("{SMALL}[media]\nmusic = '/nonexistent'\n")).len(), 1);
+}
+
 /// The reference's lines, those of the form `#key = value` uncommented unless they have no default.
 fn uncommented() -> String {
-    const WITHOUT_DEFAULT: [&str; 12] = [
+    const WITHOUT_DEFAULT: [&str; 14] = [
+        "music",
+        "folder",
         "tls_certificate",
         "tls_key",
         "tls_ca",

@@ -12,6 +12,13 @@ pub enum ControlRequest {
     List,
     /// Counters of the whole server.
     Stats,
+    /// Plays a file to everybody who is in a room by phone.
+    Play {
+        /// Which room.
+        room: String,
+        /// A WAV file of one channel and 16 bits, as the server's machine calls it.
+        file: std::path::PathBuf,
+    },
     /// Something about one room.
     Room {
         /// Which.

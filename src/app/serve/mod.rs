@@ -103,7 +103,9 @@ impl Server {
         }
 
         let (reports, media) = mpsc::channel(MEDIA_REPORTS);
-        let plane = SharedMedia::start(settings::plane_config(config, rng.random()), reports).map_err(StartError::Media)?;
+        let plane = settings::plane_config(config, rng.random())
+            .and_then(|config| SharedMedia::start(config, reports))
+            .map_err(StartError::Media)?;
         let (certificate, tls) = config.sip.tls.clone().map(Certificate::open).transpose()?.unzip();
         let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config), tls).map_err(StartError::Sip)?;
         let transport = Arc::new(transport);
@@ -165,13 +167,14 @@ impl Server {
 
         let domains = [config.xmpp.rooms.to_string(), config.xmpp.phones.to_string()];
         let calls = counters.clone();
-        let measured = plane.clone();
+        let (measured, played) = (plane.clone(), plane.clone());
         let read = move || counters::read(&counters, &transport, &plane, &outgoing, &domains);
         let context = Context {
             hub: hub.clone(),
             uris,
             counters: Arc::new(read),
             measure: Arc::new(move |leg| measured.measure(leg)),
+            play: Arc::new(move |room, path| Ok(played.play(room, &settings::clip(path)?))),
         };
         let control = ControlServer::start(&config.control, context).map_err(|source| StartError::Control {
             path: config.control.display().to_string(),

@@ -11,10 +11,10 @@ use crate::hub::{ChatInput, ChatOut, SharedPlane, SipOut, StoreOut};
 use crate::io::sip::SipTransport;
 use crate::io::store::Store;
 use crate::io::xmpp::{Outgoing, XmppInbound};
-use crate::media::{Plane, PlaneConfig, PlaneStats, ThreadStats};
+use crate::media::{Clip, Plane, PlaneConfig, PlaneStats, ThreadStats};
 use crate::model::dtls::Fingerprint;
 use crate::model::media::{OpenLeg, Opening, Unopened};
-use crate::model::{LegId, LegStats, MediaOrder, MediaPlane, MediaReport, StoreOp};
+use crate::model::{LegId, LegStats, MediaOrder, MediaPlane, MediaReport, RoomName, StoreOp};
 use crate::sip::endpoint::Transmit;
 
 /// Chat stanzas to the connections; a stanza for a room that is gone back to the service.
@@ -95,6 +95,11 @@ impl SharedMedia {
             every.tick().await;
             self.plane().balance();
         }
+    }
+
+    /// Plays a clip in a room; `false` if nobody is there to hear it.
+    pub(super) fn play(&self, room: &RoomName, clip: &Clip) -> bool {
+        self.plane().play(room, clip)
     }
 
     /// How each media thread is doing.

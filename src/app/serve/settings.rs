@@ -1,15 +1,18 @@
 //! From the checked configuration to what each part is told.
 
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mixer::Rate;
 use sha2::{Digest, Sha256};
 
 use crate::config::{self, Config, Create};
 use crate::hub::RoomFactory;
 use crate::io::xmpp::{LinkSettings, Pace};
-use crate::media::{Interface, PlaneConfig};
+use crate::media::{Clip, Format, Interface, PlaneConfig, RecordingConfig};
 use crate::model::dtls::Fingerprint;
 use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
@@ -18,6 +21,9 @@ use crate::room::RoomSettings;
 use crate::sip::auth::Algorithm;
 use crate::sip::endpoint::{Listener, Transport};
 use crate::xmpp::stream::{KeepAlive, Settings as StreamSettings, Told};
+
+/// Bytes of a file that is played, at most: more than half an hour at 16000 Hz.
+const CLIP_MAX: u64 = 64 * 1024 * 1024;
 
 pub(super) fn listen_addresses(config: &Config) -> Vec<(Transport, SocketAddr)> {
     let transport = |t| match t {
@@ -87,6 +93,8 @@ pub(super) fn room_factory(config: &Config, accounts: Arc<dyn Directory>, seed: 
     room.phone_occupant_delay = config.rooms.phone_delay;
     room.max_phone_occupants = config.rooms.phone_occupants;
     room.silence_limit_s = u32::try_from(config.media.timeout.as_secs()).unwrap_or(u32::MAX);
+    room.records = config.recording.is_some();
+    room.music = config.media.music.is_some();
     RoomFactory {
         room,
         muc: Arc::new(MucSettings {
@@ -166,7 +174,7 @@ pub(super) fn service_settings(config: &Config) -> ServiceSettings {
     }
 }
 
-pub(super) fn plane_config(config: &Config, seed: u64) -> PlaneConfig {
+pub(super) fn plane_config(config: &Config, seed: u64) -> io::Result<PlaneConfig> {
     let interface = |listen: &IpAddr| Interface {
         listen: *listen,
         advertise: config.media.advertise.of(*listen),
@@ -179,7 +187,27 @@ pub(super) fn plane_config(config: &Config, seed: u64) -> PlaneConfig {
     if config.media.threads > 0 {
         plane.threads = config.media.threads;
     }
-    plane
+    plane.recording = config.recording.as_ref().map(|recording| RecordingConfig {
+        folder: recording.folder.clone(),
+        format: match recording.format {
+            config::RecordingFormat::Ogg => Format::Ogg,
+            config::RecordingFormat::Wav => Format::Wav,
+        },
+        rate: Rate::from_hz(recording.rate).unwrap_or(Rate::Wide),
+    });
+    plane.music = config.media.music.as_deref().map(clip).transpose()?;
+    Ok(plane)
+}
+
+/// Reads a file that is to be played.
+pub(super) fn clip(path: &Path) -> io::Result<Clip> {
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.len() > CLIP_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut bytes = Vec::new();
+    file.take(CLIP_MAX).read_to_end(&mut bytes)?;
+    Clip::parse(&bytes).map_err(io::Error::other)
 }
 
 #[cfg(test)]
