@@ -11,6 +11,7 @@ mod operator;
 pub(crate) mod peers;
 mod phone;
 mod prosody;
+mod recording;
 mod rooms;
 mod security;
 mod sipp;

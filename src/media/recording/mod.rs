@@ -69,7 +69,9 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn start(config: RecordingConfig, reports: reports::Sender<MediaReport>) -> io::Result<Self> {
+    pub(super) fn start(mut config: RecordingConfig, reports: reports::Sender<MediaReport>) -> io::Result<Self> {
+        // Operators are told where their files are, wherever they ask from.
+        config.folder = std::path::absolute(config.folder)?;
         let (tasks, orders) = channel();
         let (format, rate) = (config.format, config.rate);
         let desk = Desk {
