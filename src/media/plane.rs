@@ -308,6 +308,8 @@ impl Plane {
         if room.legs == 0 {
             self.workers[room.worker].line.send(Order::End(room.key));
             self.rooms.remove(&name);
+            // Whoever comes next has not been told (rule R82).
+            self.record(&name, false);
         }
     }
 

@@ -76,6 +76,8 @@ impl Room {
         if self.ending_recordings > 0 {
             self.ending_recordings -= 1;
         } else if self.recording.is_some() {
+            // So that nothing begins again by itself.
+            self.order_recording(false);
             self.recording_is_over(None);
         }
         if lost_ms > 0 {

@@ -50,6 +50,9 @@ pub(crate) enum Action {
     Ban(By, Whom),
     Kick(By, Whom),
     Lock(By, bool),
+    Record(By, bool),
+    /// The media plane ends a recording: as ordered, or because it failed.
+    RecordingEnds,
     Toggle(By, Setting),
     Hold(usize, bool),
     Speak(usize, bool),
@@ -83,7 +86,7 @@ fn pick<T: Copy>(dice: &mut StdRng, of: &[T]) -> T {
 impl Action {
     pub(crate) fn random(dice: &mut StdRng) -> Self {
         use Affiliation as A;
-        match dice.random_range(0..100) {
+        match dice.random_range(0..105) {
             0..=15 => Self::Enter(dice.random_range(0..ACCOUNTS.len())),
             16..=31 => Self::Call(dice.random_range(0..ACCOUNTS.len() + 3)),
             32..=38 => Self::Leave(dice.random_range(0..100)),
@@ -115,6 +118,8 @@ impl Action {
             88..=90 => Self::Hold(dice.random_range(0..100), dice.random_bool(0.5)),
             91..=92 => Self::Speak(dice.random_range(0..100), dice.random_bool(0.5)),
             93 => Self::Stale,
+            100..=102 => Self::Record(by(dice), dice.random_bool(0.7)),
+            103..=104 => Self::RecordingEnds,
             _ => Self::Wait(pick(dice, &[1, 7, 19, 20, 61])),
         }
     }

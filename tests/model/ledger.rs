@@ -16,6 +16,11 @@ pub(crate) struct Ledger {
     nicks: BTreeSet<OccupantId>,
     left: BTreeSet<OccupantId>,
     rows: BTreeSet<PersonId>,
+    recording: bool,
+    /// Recordings whose end the media plane still owes.
+    unended: u32,
+    said_recording: bool,
+    music: bool,
     story: Vec<String>,
 }
 
@@ -34,7 +39,17 @@ impl Ledger {
             }
             MediaOrder::Close(leg) => assert!(self.closed.insert(*leg), "{leg:?} is closed once"),
             MediaOrder::Configure(..) => panic!("the room negotiates nothing"),
-            MediaOrder::Record { .. } | MediaOrder::Prompt(..) | MediaOrder::Music(..) => {}
+            MediaOrder::Record { on, .. } => {
+                let before = std::mem::replace(&mut self.recording, *on);
+                assert_ne!(before, *on, "what is so already is not ordered");
+                assert!(!on || self.calls() > 0, "nobody is recorded");
+                self.unended += u32::from(*on);
+            }
+            MediaOrder::Prompt(..) => assert!(self.calls() > 0, "nobody would hear it"),
+            MediaOrder::Music(_, on) => {
+                let before = std::mem::replace(&mut self.music, *on);
+                assert_ne!(before, *on, "what is so already is not ordered");
+            }
         }
         self.story.push(format!("{order:?}"));
     }
@@ -59,12 +74,15 @@ impl Ledger {
                     "{occupant:?} leaves once"
                 );
             }
+            Event::RecordingChanged { on, .. } => {
+                let before = std::mem::replace(&mut self.said_recording, *on);
+                assert_ne!(before, *on, "what was told is not told again");
+            }
             Event::Renamed { .. }
             | Event::StandingChanged { .. }
             | Event::AbsentAffiliation { .. }
             | Event::AudioChanged { .. }
             | Event::LockChanged(_)
-            | Event::RecordingChanged { .. }
             | Event::Audit(_)
             | Event::ConfigChanged { .. }
             | Event::Notice { .. }
@@ -75,6 +93,16 @@ impl Ledger {
 
     pub(crate) fn kept(&mut self, op: &StoreOp) {
         self.story.push(format!("{op:?}"));
+    }
+
+    /// The media plane ends the recording that began first, if there is one; gives whether it had to.
+    pub(crate) fn recording_ends(&mut self) -> Option<bool> {
+        self.unended = self.unended.checked_sub(1)?;
+        Some(self.recording && self.unended == 0)
+    }
+
+    fn calls(&self) -> usize {
+        self.placed.len() - self.closed.len()
     }
 
     pub(crate) fn story(&self) -> String {
@@ -128,6 +156,9 @@ impl Ledger {
         let present: BTreeSet<_> = self.nicks.difference(&self.left).copied().collect();
         assert_eq!((&legs, &nicks), (&live, &present));
         assert_eq!(self.closed, self.ended);
+        let recorded = room.recording().is_some();
+        assert_eq!((recorded, recorded), (self.recording, self.said_recording), "rule R82");
+        assert_eq!(self.music, live.len() == 1 && !recorded, "music is for whoever is alone");
         let names: BTreeSet<_> = room.occupants().map(|o| o.nick).collect();
         assert_eq!(names.len(), room.occupants().count(), "every nick is one occupant's here");
     }

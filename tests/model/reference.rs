@@ -40,6 +40,7 @@ pub(crate) struct Reference {
     pub(crate) chat_voice_governs: bool,
     pub(crate) membership_governs: bool,
     pub(crate) locked: bool,
+    pub(crate) recorded: bool,
     /// Until which second somebody stays out.
     pub(crate) out: BTreeMap<Who, u64>,
     pub(crate) second: u64,
@@ -333,6 +334,23 @@ impl Reference {
             self.locked = locked;
         }
         ok
+    }
+
+    pub(crate) fn record(&mut self, doer: &Doer, on: bool) -> bool {
+        let ok = self.moderates(doer) && (!on || self.calls() > 0);
+        if ok {
+            self.recorded = on;
+        }
+        ok
+    }
+
+    fn calls(&self) -> usize {
+        self.rows.values().map(|r| r.legs).sum()
+    }
+
+    /// A recording needs a call (rule R82).
+    pub(crate) fn settle(&mut self) {
+        self.recorded &= self.calls() > 0;
     }
 
     pub(crate) fn toggle(&mut self, doer: &Doer, setting: super::action::Setting) -> bool {

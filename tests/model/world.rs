@@ -77,6 +77,7 @@ impl World {
             moderated: dice.random_bool(0.5),
             chat_voice_governs_audio: dice.random_bool(0.8),
             membership_governs_audio: dice.random_bool(0.3),
+            tones: dice.random_bool(0.5),
             ..RoomConfig::default()
         };
         let reference = Reference {
@@ -98,6 +99,7 @@ impl World {
         };
         let mut settings = RoomSettings::new(BareJid::new("phones.x.org").expect("a domain"));
         settings.max_phone_occupants = dice.random_range(1..8);
+        (settings.records, settings.music) = (true, true);
         let max_stand_ins = settings.max_phone_occupants;
         let now = Now {
             at: Instant::now(),
@@ -123,6 +125,7 @@ impl World {
         let action = Action::random(&mut self.dice);
         self.done.push(action);
         self.act(action);
+        self.reference.settle();
         self.compare();
     }
 
@@ -173,6 +176,12 @@ impl World {
                 let expected = self.reference.lock(&doer, locked);
                 self.ask(asker, Request::Lock(locked), expected);
             }
+            Action::Record(by, on) => {
+                let Some((asker, doer)) = self.asker(by) else { return };
+                let expected = self.reference.record(&doer, on);
+                self.ask(asker, Request::Record(on), expected);
+            }
+            Action::RecordingEnds => self.recording_ends(),
             Action::Toggle(by, setting) => {
                 let Some((asker, doer)) = self.asker(by) else { return };
                 let mut config = self.room.config().clone();
@@ -337,13 +346,21 @@ impl World {
         expected
     }
 
+    fn recording_ends(&mut self) {
+        self.drain();
+        let Some(failed) = self.ledger.recording_ends() else { return };
+        let error = failed.then(|| "disk full".to_owned());
+        self.report(Report::RecordingEnded { lost_ms: 0, error });
+        self.reference.recorded &= !failed;
+    }
+
     /// All that can be read.
-    fn picture(&self) -> (Vec<PersonView>, Vec<OccupantView>, RoomConfig, bool) {
+    fn picture(&self) -> (Vec<PersonView>, Vec<OccupantView>, RoomConfig, [bool; 2]) {
         (
             self.room.people().collect(),
             self.room.occupants().collect(),
             self.room.config().clone(),
-            self.room.is_locked(),
+            [self.room.is_locked(), self.room.recording().is_some()],
         )
     }
 

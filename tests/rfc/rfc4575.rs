@@ -185,7 +185,8 @@ fn user(rng: &mut StdRng) -> User {
 }
 
 fn change(rng: &mut StdRng, state: &mut State) {
-    match rng.random_range(0..8) {
+    match rng.random_range(0..9) {
+        8 => state.description.free_text = some(rng, words),
         0 => state.locked = !state.locked,
         1 => state.description.subject = some(rng, words),
         2 => state.host = some(rng, words),

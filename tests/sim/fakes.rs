@@ -10,7 +10,7 @@ use cusax::model::{
 };
 use cusax::peers::muc::{RoomIndex, RoomSummary};
 use cusax::peers::sip::{FromRoom, RoomLookup};
-use cusax::room::{Numbered, Room};
+use cusax::room::{Numbered, Room, RoomSettings};
 use cusax::sip::auth::digest_keys;
 use minidom::Element;
 
@@ -143,6 +143,13 @@ impl RoomLookup for Index<'_> {
     fn life(&self, name: &RoomName) -> Option<u64> {
         self.0.get(name).and_then(|_| self.1.get(name)).copied()
     }
+}
+
+/// The service's choices: the rules' own, and a place for recordings.
+pub(super) fn recorded(phones: BareJid) -> RoomSettings {
+    let mut settings = RoomSettings::new(phones);
+    settings.records = true;
+    settings
 }
 
 /// Collects what one step of a room puts out.

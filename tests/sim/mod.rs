@@ -2,6 +2,7 @@
 
 mod fakes;
 mod hostile;
+mod recording;
 mod security;
 mod sip;
 mod two_doors;

@@ -15,7 +15,7 @@ use cusax::model::{
 };
 use cusax::peers::muc::{Creation, MucService, MucSettings, Route, ServiceSettings};
 use cusax::peers::sip::{CallRecord, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
-use cusax::room::{Numbered, RoomSettings};
+use cusax::room::Numbered;
 use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
     Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
@@ -25,7 +25,7 @@ use minidom::Element;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::fakes::{Accounts, FakePlane, Index, Out};
+use super::fakes::{Accounts, FakePlane, Index, Out, recorded};
 
 /// The SIP domain of the simulated service.
 pub(crate) const CONF: &str = "conf.example.com";
@@ -137,7 +137,7 @@ impl World {
             max_watchers: 100,
         };
         let factory = RoomFactory {
-            room: RoomSettings::new(bare(PHONES)),
+            room: recorded(bare(PHONES)),
             muc: Arc::new(MucSettings {
                 rooms_domain: bare(ROOMS),
                 sip_host: CONF.to_owned(),

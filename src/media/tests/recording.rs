@@ -104,6 +104,30 @@ fn a_recording_has_all_voices_over_moves_of_the_room() {
 }
 
 #[test]
+fn r82_a_recording_ends_with_the_last_leg_and_does_not_go_on_with_the_next() {
+    let folder = Folder::new("last");
+    let mut world = World::with(1, recording(&folder, Format::Wav));
+    let ann = call(&mut world, Codec::Pcmu, ANN);
+    world.place(ann.leg, "blue", 16_000);
+    record(&mut world, true);
+    file(&mut world);
+    world.plane.order(MediaOrder::Close(ann.leg));
+    world.expect("the end", |r| matches!(r, MediaReport::RecordingEnded { error: None, .. }));
+    let bob = call(&mut world, Codec::Pcmu, BOB);
+    world.place(bob.leg, "blue", 16_000);
+    // The room orders the end too: there is nothing left to end, and another recording begins.
+    record(&mut world, false);
+    record(&mut world, true);
+    record(&mut world, false);
+    let count = |world: &World, wanted: fn(&MediaReport) -> bool| world.seen.iter().filter(|r| wanted(r)).count();
+    wait_for("the second end", || {
+        world.has_seen(|_| true);
+        count(&world, |r| matches!(r, MediaReport::RecordingEnded { .. })) == 2
+    });
+    assert_eq!(count(&world, |r| matches!(r, MediaReport::RecordingStarted { .. })), 2);
+}
+
+#[test]
 fn an_ogg_recording_ends_with_the_plane() {
     let folder = Folder::new("ogg");
     let mut world = World::with(1, recording(&folder, Format::Ogg));

@@ -197,11 +197,7 @@ fn r82_a_recording_that_fails_is_over() {
     s.hush();
     s.report(ended(Some("disk full")));
     assert_eq!(s.room.recording(), None);
-    assert_eq!(
-        s.orders,
-        [prompt(&s, Prompt::RecordingStopped)],
-        "the media plane has ended it itself"
-    );
+    assert_eq!(s.orders, [record(&s, false), prompt(&s, Prompt::RecordingStopped)]);
     assert_eq!(changes(&s), [(false, false)]);
     assert!(s.events.contains(&Event::Audit("the recording failed: disk full".to_owned())));
     let told = |e: &Event| matches!(e, Event::Notice { to: None, text } if text.contains("has failed") && !text.contains("disk full"));

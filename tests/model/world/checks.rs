@@ -60,6 +60,8 @@ impl World {
             })
             .collect();
         assert_eq!(shown, expected, "\n{}", self.context());
+        let recorded = self.room.recording().is_some();
+        assert_eq!(recorded, self.reference.recorded, "rule R82\n{}", self.context());
     }
 
     pub(super) fn context(&self) -> String {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::room::Target;
 
-fn whisper(w: &mut World, who: &str, body: &str) -> String {
+pub(super) fn whisper(w: &mut World, who: &str, body: &str) -> String {
     w.forget();
     w.sends(
         who,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Whois;
 
-const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+pub(super) const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
 const ITEMS: &str = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
 
 fn features(w: &mut World, who: &str) -> Vec<String> {
@@ -16,7 +16,7 @@ fn features(w: &mut World, who: &str) -> Vec<String> {
         .collect()
 }
 
-fn field(info: &Element, var: &str) -> Option<String> {
+pub(super) fn field(info: &Element, var: &str) -> Option<String> {
     let form = info.children().next()?.children().find(|c| c.name() == "x")?;
     let field = form.children().find(|f| f.attr("var") == Some(var))?;
     field.children().find(|c| c.name() == "value").map(Element::text)

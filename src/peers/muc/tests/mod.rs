@@ -13,6 +13,7 @@ mod marks;
 mod message;
 mod owner;
 mod phone;
+mod recording;
 mod service;
 
 use std::{
@@ -120,7 +121,9 @@ impl World {
         };
         let muc = MucRoom::new(Arc::new(settings), &record, 1);
         let phones = BareJid::new("phones.example").expect("a domain");
-        let room = Room::new(record, RoomSettings::new(phones), Arc::new(People), KEY, 2, now);
+        let mut settings = RoomSettings::new(phones);
+        settings.records = true;
+        let room = Room::new(record, settings, Arc::new(People), KEY, 2, now);
         Self {
             now,
             room,
