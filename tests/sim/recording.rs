@@ -41,10 +41,10 @@ fn prompts(w: &World, prompt: Prompt) -> usize {
 }
 
 fn shown(w: &mut World) -> RoomReport {
-    match w.operator("blue", RoomCommand::Show) {
-        RoomReply::Show(report) => report,
-        other => panic!("{other:?}"),
-    }
+    let RoomReply::Show(report) = w.operator("blue", RoomCommand::Show) else {
+        panic!("the operator is shown every room")
+    };
+    report
 }
 
 fn last_document(w: &World) -> &str {

@@ -52,9 +52,12 @@ fn prompts(s: &Story) -> Vec<Prompt> {
 
 /// Changes of the recording since the last hush, and whether they were somebody's act.
 fn changes(s: &Story) -> Vec<(bool, bool)> {
-    let change = |event: &Event| match event {
-        Event::RecordingChanged { on, by } => Some((*on, by.is_some())),
-        _ => None,
+    let change = |event: &Event| {
+        if let Event::RecordingChanged { on, by } = event {
+            Some((*on, by.is_some()))
+        } else {
+            None
+        }
     };
     s.events.iter().filter_map(change).collect()
 }
