@@ -34,8 +34,8 @@ pub(super) struct Service {
 
 /// From everything to as little as there is.
 const STEPS: [Service; 9] = [
-    with(9, None, true),
-    with(7, None, true),
+    with(10, None, true),
+    with(8, None, true),
     with(5, None, true),
     with(3, None, true),
     with(1, None, true),

@@ -80,7 +80,7 @@ impl Default for RoomConfig {
             membership_governs_audio: false,
             max_people: 500,
             history_length: 50,
-            mixing_rate: 16_000,
+            mixing_rate: 48_000,
             tones: false,
         }
     }
