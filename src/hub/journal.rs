@@ -101,9 +101,13 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)>
         Event::LockChanged(true) => ("the room is locked".to_owned(), None),
         Event::LockChanged(false) => ("the room is open again".to_owned(), None),
         Event::RecordingChanged { on, by } => {
+            let whose = by.as_ref().and_then(|by| match by {
+                Actor::Person { id, .. } => person(*id),
+                Actor::Account(_) | Actor::Operator | Actor::Room => None,
+            });
             let what = if *on { "is being recorded" } else { "is no longer recorded" };
             let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}", actor(by)));
-            (format!("the call {what}{by}"), None)
+            (format!("the call {what}{by}"), whose)
         }
         Event::Audit(text) => (text.clone(), None),
         Event::ConfigChanged { .. } => ("the room's configuration changed".to_owned(), None),

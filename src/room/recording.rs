@@ -64,11 +64,14 @@ impl Room {
     }
 
     pub(super) fn recording_started(&mut self, file: String) {
-        // Of one that is being ended nobody wants to know the file's name any more, but the log does.
-        self.out.tell(Event::Audit(format!("the call is recorded into {file}")));
+        // Of one that is over by now only the log wants to know.
+        let mut text = format!("the call is recorded into {file}");
         if let Some(recording) = self.recording.as_mut().filter(|_| self.ending_recordings == 0) {
             recording.view.file = Some(file);
+            let by = recording.view.by.clone();
+            text = format!("{text}, by {}", self.shown_actor(&by));
         }
+        self.out.tell(Event::Audit(text));
     }
 
     /// The media plane answers every recording with one end. The room had ended those that it still waits for; another one failed.

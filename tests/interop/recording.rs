@@ -55,6 +55,15 @@ fn r82_a_call_is_recorded_and_everybody_knows() {
     let wav = child::wait_until(peers::events::LIMIT, whole).expect("its header tells its length");
     assert_eq!(wav.rate, 16_000);
 
+    let log = std::fs::read_to_string(server.log()).expect("a log");
+    for line in [
+        "the call is being recorded, by the operator".to_owned(),
+        format!("the call is recorded into {file}, by The operator"),
+        "the call is no longer recorded, by the operator".to_owned(),
+    ] {
+        assert!(log.contains(&line), "not in the log: {line}");
+    }
+
     let tone = folder.join("tone.wav");
     sound::write_tone(&tone, 2000, 8000, Duration::from_secs(2));
     order(&["play", "standup", tone.to_str().expect("plain")]);

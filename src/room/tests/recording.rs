@@ -81,7 +81,7 @@ fn r82_a_recording_is_announced_at_its_beginning_and_its_end() {
         file: "/rec/blue".to_owned(),
     });
     assert_eq!(s.room.recording().and_then(|r| r.file.as_deref()), Some("/rec/blue"));
-    assert_eq!(s.events, [Event::Audit("the call is recorded into /rec/blue".to_owned())]);
+    assert_eq!(s.events, [Event::Audit("the call is recorded into /rec/blue, by olga".to_owned())]);
 
     s.hush();
     assert_eq!(s.ask(olga.clone(), Request::Record(false)), Ok(Accepted::Done));
