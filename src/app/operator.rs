@@ -199,6 +199,8 @@ mod tests {
             title: "Daily".into(),
             locked: true,
             recording: true,
+            recording_by: Some("bob".into()),
+            recording_since_unix_ms: Some(0),
             recording_file: Some("/rec/standup.ogg".into()),
             people: vec![person()],
         };

@@ -47,12 +47,15 @@ fn find(room: &Room, who: &str) -> Result<Target, Refusal> {
 }
 
 fn report(room: &Room) -> RoomReport {
+    let recording = room.recording();
     RoomReport {
         name: room.name().to_string(),
         title: room.config().title.clone(),
         locked: room.is_locked(),
-        recording: room.recording().is_some(),
-        recording_file: room.recording().and_then(|r| r.file.clone()),
+        recording: recording.is_some(),
+        recording_by: recording.map(|r| room.shown_actor(&r.by)),
+        recording_since_unix_ms: recording.map(|r| r.since_unix_ms),
+        recording_file: recording.and_then(|r| r.file.clone()),
         people: room.people().map(|p| person(room, &p)).collect(),
     }
 }

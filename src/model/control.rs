@@ -134,6 +134,10 @@ pub struct RoomReport {
     pub locked: bool,
     /// The call is being recorded.
     pub recording: bool,
+    /// Who began that, as everybody sees them.
+    pub recording_by: Option<String>,
+    /// Since when, ms since the UNIX epoch.
+    pub recording_since_unix_ms: Option<u64>,
     /// Into which file, as soon as it is open.
     pub recording_file: Option<String>,
     /// In order of arrival.

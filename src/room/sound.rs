@@ -11,8 +11,8 @@ impl Room {
     /// Somebody's call has begun.
     pub(super) fn sound_of_joining(&mut self, person: PersonId) {
         let is_new = self.roster.person(person).is_some_and(|p| p.legs.len() == 1);
-        if is_new && (2..=TONES_UP_TO).contains(&self.people_on_phone()) {
-            self.tone(Prompt::Joined);
+        if self.config.tones && is_new && (2..=TONES_UP_TO).contains(&self.people_on_phone()) {
+            self.prompt(Prompt::Joined);
         }
         self.adjust_music();
     }
@@ -23,8 +23,8 @@ impl Room {
             self.stop_recording(None);
         }
         let is_gone = self.roster.person(person).is_none_or(|p| p.legs.is_empty());
-        if is_gone && (1..TONES_UP_TO).contains(&self.people_on_phone()) {
-            self.tone(Prompt::Left);
+        if self.config.tones && is_gone && (1..TONES_UP_TO).contains(&self.people_on_phone()) {
+            self.prompt(Prompt::Left);
         }
         self.adjust_music();
     }
@@ -39,12 +39,6 @@ impl Room {
 
     pub(super) fn prompt(&mut self, prompt: Prompt) {
         self.out.order(MediaOrder::Prompt(self.name.clone(), prompt));
-    }
-
-    fn tone(&mut self, tone: Prompt) {
-        if self.config.tones {
-            self.prompt(tone);
-        }
     }
 
     fn people_on_phone(&self) -> usize {

@@ -65,6 +65,9 @@ fn r82_a_moderators_recording_is_known_at_both_doors() {
         file: "/rec/blue.ogg".to_owned(),
     });
     let report = shown(&mut w);
+    assert_eq!(report.recording_by.as_deref(), Some("ann"));
+    let age_ms = report.recording_since_unix_ms.map(|since| w.clock().unix_ms - since);
+    assert!(age_ms.is_some_and(|ms| ms < 60_000), "{age_ms:?} ms");
     assert_eq!((report.recording, report.recording_file.as_deref()), (true, Some("/rec/blue.ogg")));
 
     // Whoever comes later, by whichever door.
