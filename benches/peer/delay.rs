@@ -32,7 +32,7 @@ impl Delays {
         let track = Track::new(codec, &listener.heard)?;
         let mut all = Vec::new();
         for speaker in load.people.iter().filter(here).filter(|p| !p.part.script.speaks.is_empty()) {
-            all.extend(follow(load, &track, speaker));
+            all.extend(follow(load, &track, speaker, look_ahead(codec)));
         }
         Ok(Self(all))
     }
@@ -45,7 +45,16 @@ impl Delays {
     }
 }
 
-fn follow(load: &Load<'_>, track: &Track, speaker: &Participant) -> Vec<(usize, f64)> {
+/// By how many samples an encoder lags: libopus puts the last 6.5 ms of a frame into the next packet. What the speaker's encoder does isn't
+/// the server's delay; what the server's own does is.
+fn look_ahead(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Opus => 13 * MS / 2,
+    }
+}
+
+fn follow(load: &Load<'_>, track: &Track, speaker: &Participant, look_ahead: usize) -> Vec<(usize, f64)> {
     let sent = load.sounds.narrow(&speaker.part, load.frames());
     let speaks = &speaker.part.script.speaks;
     let mut found = Vec::new();
@@ -67,7 +76,7 @@ fn follow(load: &Load<'_>, track: &Track, speaker: &Participant) -> Vec<(usize, 
         near = Some(place + STEP);
         for &(first, departed) in track.packets.iter().filter(|(first, _)| (middle..middle + STEP).contains(first)) {
             for sample in (0..FOLLOWED).map(|n| first + n * NARROW / FOLLOWED) {
-                let frame = (place + sample - at) / NARROW;
+                let frame = (place + sample - at + look_ahead) / NARROW;
                 if let Some(Some(arrived)) = speaker.sent.get(frame) {
                     found.push((frame, 1000.0 * departed.saturating_duration_since(*arrived).as_secs_f64()));
                 }
