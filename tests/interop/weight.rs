@@ -11,8 +11,8 @@ fn a_server_at_rest_and_each_call_are_small() {
     let prosody = peers::prosody(&folder, &["ann"]);
     let server = Server::start(&prosody, &folder, "");
     let rest = server.memory();
-    peers::tell(&format!("a server at rest: {} MB resident (target: 30)", rest / 1_000_000));
-    assert!(rest < 30_000_000, "{rest} bytes at rest");
+    peers::tell(&format!("a server at rest: {} MB of its own (target: 20)", rest / 1_000_000));
+    assert!(rest < 20_000_000, "{rest} bytes at rest");
 
     // One call first: what all calls share is not theirs.
     let call = |hold| Script::new().call().pause(hold).bye();

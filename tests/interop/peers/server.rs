@@ -238,10 +238,10 @@ impl Server {
         self.child.wait(LIMIT).expect("it ends in time")
     }
 
-    /// Memory of the process in use now (`VmRSS`), in bytes.
+    /// Memory that the process has for itself now (`RssAnon`), in bytes. Without its code, which is several times larger unoptimised.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
-        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).expect("proc(5)");
+        let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:")).expect("proc(5)");
         1024 * line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
     }
 
