@@ -24,6 +24,7 @@ mod quality;
 mod report;
 mod server;
 mod speech;
+mod strain;
 mod track;
 mod trial;
 mod window;
@@ -54,6 +55,8 @@ struct Plan {
     turns: Turns,
     loss: Duration,
     voices: usize,
+    /// Rooms of four who all talk: one number for each trial.
+    strain: &'static [usize],
     /// Seconds that a voice speaks before it begins again.
     speech: usize,
 }
@@ -68,6 +71,7 @@ const FULL: Plan = Plan {
     turns: Turns { people: 10, length: 175 },
     loss: Duration::from_secs(21),
     voices: 12,
+    strain: &[8, 16, 32],
     speech: 25,
 };
 
@@ -81,6 +85,7 @@ const QUICK: Plan = Plan {
     turns: Turns { people: 4, length: 75 },
     loss: Duration::from_secs(3),
     voices: 3,
+    strain: &[2],
     speech: 8,
 };
 
@@ -105,7 +110,12 @@ fn main() -> Outcome<()> {
         }
         return Err(format!("{missing} is not installed (Debian: apt-get install {missing})").into());
     }
-    let (rows, trials) = run(&plan, |part| only.is_none_or(|o| o == part))?;
+    let wanted = |part: &str| only.is_none_or(|o| o == part);
+    let sounds = Sounds::new(&Folder::new("voices"), plan.voices, plan.speech)?;
+    let (rows, trials) = run(&plan, &sounds, wanted)?;
+    let strains = plan.strain.iter().filter(|_| wanted("strain"));
+    let strains = strains.filter_map(|&rooms| told("strain", strain::measure(rooms, &sounds, plan.settle * 2, plan.window)));
+    report::print_strains(&strains.collect::<Vec<_>>());
     let figures = report::print(&rows, &trials);
     // These need nothing but us.
     let own = ["floor", "snr_db", "delay_pcmu_ms", "delay_opus_ms"];
@@ -116,8 +126,7 @@ fn main() -> Outcome<()> {
 }
 
 /// Measures the parts that are wanted, of `pcmu`, `opus`, `talk`, `delay` and `loss`. What fails is told, and missing.
-fn run(plan: &Plan, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Trial>)> {
-    let sounds = Sounds::new(&Folder::new("voices"), plan.voices, plan.speech)?;
+fn run(plan: &Plan, sounds: &Sounds, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Trial>)> {
     machine::pin(std::process::id(), machine::load_core())?;
     let mut peers = vec![Peer::Ours];
     if janus::is_installed() {
@@ -130,7 +139,7 @@ fn run(plan: &Plan, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Tri
     for round in 1..=plan.rounds {
         for row in &mut rows {
             let name = format!("round {round} {} {} {}", row.peer.name(), row.cast.codec.name(), row.cast.people);
-            let window = Window::measure(row.peer, row.cast, round, &sounds, plan.settle, plan.window);
+            let window = Window::measure(row.peer, row.cast, round, sounds, plan.settle, plan.window);
             let Some(mut window) = told(&name, window) else { continue };
             if !plan.strict {
                 window.void = None;
@@ -151,10 +160,10 @@ fn run(plan: &Plan, wanted: impl Fn(&str) -> bool) -> Outcome<(Vec<Row>, Vec<Tri
             loss_pesq: Vec::new(),
         };
         if wanted("delay") {
-            trial.delays = told("delays", plan.turns.measure(peer, &sounds)).unwrap_or_default();
+            trial.delays = told("delays", plan.turns.measure(peer, sounds)).unwrap_or_default();
         }
         if wanted("loss") {
-            let pairs = told("losses", trial::losses(peer, &sounds, plan.settle, plan.loss)).unwrap_or_default();
+            let pairs = told("losses", trial::losses(peer, sounds, plan.settle, plan.loss)).unwrap_or_default();
             trial.loss_pesq = quality::pesq(&pairs.iter().collect::<Vec<_>>());
         }
         trials.push(trial);

@@ -2,6 +2,7 @@
 
 use crate::{
     server::Codec,
+    strain::Strain,
     trial::{Delay, LOSSES, quantile},
     window::{Cast, Peer, Window},
 };
@@ -20,6 +21,17 @@ pub(crate) struct Trial {
     pub(crate) peer: Peer,
     pub(crate) delays: [Option<Delay>; 2],
     pub(crate) loss_pesq: Vec<f64>,
+}
+
+/// What our server gave up to keep its ticks in time.
+pub(crate) fn print_strains(strains: &[Strain]) {
+    for strain in strains {
+        println!(
+            "strain: {} rooms of four who all talk Opus: {:.0} % of a core, {} steps of service given up, {:.3} % of ticks late, \
+             {:.1} packets a second at least",
+            strain.rooms, strain.server, strain.shed, strain.late, strain.least
+        );
+    }
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
