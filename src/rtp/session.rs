@@ -306,7 +306,9 @@ impl Receiver {
     pub fn report(&mut self) -> Option<Reception> {
         let stream = self.stream.as_mut()?;
         let expected = stream.expected();
-        let (expected_now, received_now) = (expected - stream.expected_prior, stream.received - stream.received_prior);
+        // After 2^32 numbers, which a peer that leaves out thousands at a time has soon, the count starts over.
+        let expected_now = expected.saturating_sub(stream.expected_prior);
+        let received_now = stream.received - stream.received_prior;
         (stream.expected_prior, stream.received_prior) = (expected, stream.received);
         let lost_now = expected_now.saturating_sub(received_now);
         let fraction_lost = (lost_now << 8).checked_div(expected_now).unwrap_or(0).min(255) as u8;
@@ -385,6 +387,24 @@ mod tests {
         assert_eq!((second.marker, second.sequence, second.timestamp), (true, 1, 320));
         let third = sender.next(start + Duration::from_millis(58), outgoing(320));
         assert_eq!((third.marker, third.sequence, third.timestamp), (false, 2, 480));
+    }
+
+    #[test]
+    fn a_peer_that_leaves_out_thousands_of_numbers_at_a_time_is_reported_on_all_the_same() {
+        let mut receiver = Receiver::default();
+        let mut sequence = 0u16;
+        receiver.handle(&header(1, sequence));
+        let most = MAX_DROPOUT - 1;
+        let rounds = u32::MAX / u32::from(most) + 2;
+        for round in 0..rounds {
+            sequence = sequence.wrapping_add(most);
+            assert_eq!(receiver.handle(&header(1, sequence)), Heard::Next);
+            if round == rounds / 2 {
+                receiver.report();
+            }
+        }
+        let report = receiver.report().expect("packets came");
+        assert_eq!(report.fraction_lost, 0);
     }
 
     #[test]
