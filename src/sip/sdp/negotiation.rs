@@ -243,6 +243,7 @@ impl Negotiation {
         self.add_rtcp(&mut line, media.rtcp_mux);
         let mut session = Vec::new();
         if let Some(carriage) = &theirs.carriage {
+            self.keys.retire();
             media.security = Security::Dtls(carriage.dtls(self.role(carriage)));
             session = self.carry(&mut line, carriage, OurSetup::Answer(self.role(carriage)), restarts);
         } else {

@@ -74,6 +74,7 @@ impl KeyRing {
     /// how far the counters of our old one are (section 7.1.4).
     pub(super) fn answer(&mut self, offered: Option<Crypto>, line: &mut MediaLine) -> Security {
         let Some(Crypto { tag, keys: remote }) = offered else {
+            self.retire();
             return Security::Plain;
         };
         if self.theirs != Some(remote) {
@@ -122,11 +123,13 @@ impl KeyRing {
             return Err(Unacceptable::Mismatch);
         }
         let Some(Crypto { tag, keys: remote }) = crypto else {
+            self.retire();
             return Ok(Security::Plain);
         };
         let mut ours = Crypto::all(offered).peekable();
         if ours.peek().is_none() {
             // They weren't asked.
+            self.retire();
             return Ok(Security::Plain);
         }
         let fits = |c: &Crypto| c.tag == tag && c.keys.profile == remote.profile && c.keys != remote && self.ours.contains(&c.keys);
@@ -144,6 +147,14 @@ impl KeyRing {
             remote,
             signalling_protected: self.terms.signalling_protected,
         })
+    }
+
+    /// The call goes on without keys of ours. Those that it had are out of use.
+    pub(super) fn retire(&mut self) {
+        // Those that were only offered protect nothing yet.
+        if self.theirs.take().is_some() {
+            self.ours.clear();
+        }
     }
 
     fn own(&mut self, profile: Profile) -> Keys {

@@ -263,3 +263,22 @@ fn a_key_that_went_out_of_use_never_comes_back() {
     n.offer();
     assert_ne!(read(&mut n, &gcm).expect("agreed"), first);
 }
+
+#[test]
+fn a_key_does_not_come_back_after_a_while_without_encryption() {
+    let mut n = with(Policy::Allowed, true);
+    let secure = audio("RTP/SAVP", &[&cm(1, CM)]);
+    let first = sdes(&answered(&mut n, &secure).1).local;
+    assert_eq!(answered(&mut n, &audio("RTP/AVP", &[])).1.security, Security::Plain);
+    // Its counters would start over, under a peer's key that is the same.
+    let second = sdes(&answered(&mut n, &secure).1).local;
+    assert_ne!(first, second);
+    // The same by an answer to an offer of ours: whoever leaves the keys out gets new ones with the next offer.
+    let mut n = with(Policy::Allowed, true);
+    let keyed = audio("RTP/AVP", &[&cm(1, CM)]);
+    let first = sdes(&answered(&mut n, &keyed).1).local;
+    n.offer();
+    let plain = n.read_answer(&offer(&audio("RTP/AVP", &[])), from()).expect("acceptable");
+    assert_eq!(plain.security, Security::Plain);
+    assert_ne!(first, sdes(&answered(&mut n, &keyed).1).local);
+}
