@@ -22,8 +22,8 @@ const MAX_LEGS: usize = 10_000;
 /// Events that wait to be polled, per leg: speaking, not speaking, and a mute or two between polls.
 const EVENTS_PER_LEG: usize = 4;
 
-/// Sounds that play at one time: a prompt, a tone, a file and music.
-const MAX_PLAYERS: usize = 4;
+/// Sounds that play at one time: a prompt, a tone, a file and music, and of each the one before, which fades out.
+const MAX_PLAYERS: usize = 8;
 
 /// Skipped ticks after which no jitter buffer holds anything any more.
 const MAX_SKIM: u32 = 64;
@@ -142,8 +142,14 @@ impl Mixer {
         }
     }
 
-    /// Plays a sound to everybody from the next tick on; gives it back if as many play as can.
+    /// Plays a sound to everybody from the next tick on, in place of the one of that number, which fades out. Gives back what finds no
+    /// place: that one if it is silent already, or the new one if as many play as can.
     pub fn play(&mut self, sound: Sound, player: Box<Player>) -> Result<(), Box<Player>> {
+        self.stop(sound);
+        let silent = self.players.iter_mut().find(|(before, at)| *before == sound && at.is_over());
+        if let Some((_, silent)) = silent {
+            return Err(std::mem::replace(silent, player));
+        }
         if self.players.len() == MAX_PLAYERS {
             return Err(player);
         }
@@ -153,10 +159,8 @@ impl Mixer {
 
     /// Fades a sound out, within a tick. One that isn't there any more is as good.
     pub fn stop(&mut self, sound: Sound) {
-        let playing = self.players.iter_mut().find(|(playing, _)| *playing == sound);
-        if let Some((_, player)) = playing {
-            player.stop();
-        }
+        let playing = self.players.iter_mut().filter(|(playing, _)| *playing == sound);
+        playing.for_each(|(_, player)| player.stop());
     }
 
     /// Takes out a sound that is over, to be dropped elsewhere.

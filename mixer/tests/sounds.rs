@@ -71,9 +71,32 @@ fn no_more_sounds_than_can_play() {
         let player = Player::new(tone(440.0, Rate::Narrow, 100), Rate::Narrow, 20, false);
         room.mixer.play(Sound(n), player)
     };
-    assert!((0..4).all(|n| play(n).is_ok()));
-    assert!(play(4).is_err());
-    assert_eq!(room.mixer.take_players().count(), 4);
+    assert!((0..8).all(|n| play(n).is_ok()));
+    assert!(play(8).is_err());
+    assert_eq!(room.mixer.take_players().count(), 8);
+}
+
+#[test]
+fn r82_however_often_a_sound_is_begun_the_last_one_is_heard() {
+    let mut room = Room::new(Rate::Narrow, vec![Phone::new(1, Codec::Pcmu, Says::Nothing)]);
+    for hz in [400.0; 20].into_iter().chain([1000.0]) {
+        // Whatever comes back is out of use.
+        let _ = room
+            .mixer
+            .play(SOUND, Player::new(tone(hz, Rate::Narrow, 5000), Rate::Narrow, 0, true));
+    }
+    room.run(30);
+    let [late, early] = [1000.0, 400.0].map(|hz| room.phones[0].level(hz, 200));
+    assert!(late > -3.0 && early < -40.0, "{late} {early}");
+    for _ in 0..20 {
+        let _ = room
+            .mixer
+            .play(SOUND, Player::new(tone(400.0, Rate::Narrow, 5000), Rate::Narrow, 0, true));
+        room.run(1);
+    }
+    room.run(30);
+    let [late, early] = [400.0, 1000.0].map(|hz| room.phones[0].level(hz, 200));
+    assert!(late > -3.0 && early < -40.0, "{late} {early}");
 }
 
 #[test]

@@ -14,6 +14,8 @@ use crate::model::media::Prompt;
 pub(super) const MUSIC: Sound = Sound(0);
 pub(super) const FILE: Sound = Sound(1);
 pub(super) const PROMPT: Sound = Sound(2);
+/// Apart from prompts, so that nobody who comes or leaves cuts an announcement short.
+pub(super) const TONE: Sound = Sound(3);
 
 /// How much quieter than it is music plays, in dB: to be talked over.
 const MUSIC_QUIETER_DB: u8 = 12;

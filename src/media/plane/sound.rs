@@ -8,7 +8,7 @@ use rand::Rng;
 use super::{
     super::{
         order::{Order, RoomOrder},
-        sounds::{Clip, FILE, MUSIC, PROMPT, once},
+        sounds::{Clip, FILE, MUSIC, PROMPT, TONE, once},
     },
     KnownRoom, Plane,
 };
@@ -26,7 +26,11 @@ impl Plane {
 
     pub(super) fn prompt(&self, name: &RoomName, prompt: Prompt) {
         if let Some(room) = self.rooms.get(name) {
-            self.play_in(room, PROMPT, self.sounds.prompt(prompt));
+            let sound = match prompt {
+                Prompt::RecordingStarted | Prompt::RecordingStopped => PROMPT,
+                Prompt::Joined | Prompt::Left => TONE,
+            };
+            self.play_in(room, sound, self.sounds.prompt(prompt));
         }
     }
 
