@@ -103,7 +103,7 @@ impl Sender {
         let tick = packet.clock / TICKS_PER_SECOND;
         let counted = packet.timestamp.wrapping_add(self.offset).wrapping_sub(last.timestamp);
         let beyond = units(now.saturating_duration_since(last.at), packet.clock).saturating_sub(counted);
-        (beyond + tick / 2) / tick * tick
+        beyond.saturating_add(tick / 2) / tick * tick
     }
 
     /// Our synchronisation source.
