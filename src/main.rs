@@ -12,7 +12,7 @@ use clap::Parser;
 use cusax::{
     app::{
         demo, logging, operator,
-        serve::Server,
+        serve::{Server, check_files},
         signals::{Hangups, Signals},
     },
     cli::{Cli, Command, Connection, DemoArgs},
@@ -95,6 +95,7 @@ fn demo(args: DemoArgs) -> Outcome {
 
 fn check_config(path: &Path) -> Outcome {
     let config = Config::load(path)?;
+    check_files(&config)?;
     let file = path.display();
     let mut text = String::new();
     for warning in &config.warnings {

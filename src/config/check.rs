@@ -147,8 +147,10 @@ fn media(r: &Reader<'_>, mut s: Section<'_>, sip: Option<&Sip>) -> Media {
         }
     }
     let music = s.text("music", parse::path).map(|path| r.path(path));
-    if let Some(Err(error)) = music.as_ref().map(std::fs::File::open) {
-        s.mistake("music", format!("can't be read: {error}"));
+    if let Some(path) = &music
+        && let Err(error) = std::fs::File::open(path)
+    {
+        s.mistake("music", format!("{} can't be read: {error}", path.display()));
     }
     let media = Media {
         listen,
@@ -180,8 +182,8 @@ fn recording(r: &Reader<'_>, mut s: Section<'_>) -> Option<Recording> {
     if ![8000, 16_000, 48_000].contains(&rate) {
         s.mistake("rate", "is none of 8000, 16000, 48000");
     }
-    if folder.as_ref().is_some_and(|folder| !folder.is_dir()) {
-        s.mistake("folder", "is no folder");
+    if let Some(missing) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+        s.mistake("folder", format!("there is no folder {}", missing.display()));
     }
     s.finish();
     Some(Recording {

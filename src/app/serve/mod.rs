@@ -56,6 +56,14 @@ pub enum StartError {
     /// The media threads.
     #[error("[media]: {0}")]
     Media(#[source] std::io::Error),
+    /// The file of the music.
+    #[error("[media] music {path}: {source}")]
+    Music {
+        /// Which.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The database.
     #[error("[store] path: {0}")]
     Store(#[from] crate::io::store::StoreError),
@@ -67,6 +75,11 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+}
+
+/// Reads what the configuration's check leaves to those who use it.
+pub fn check_files(config: &Config) -> Result<(), StartError> {
+    settings::music(config).map(drop)
 }
 
 /// A running server.
@@ -103,9 +116,8 @@ impl Server {
         }
 
         let (reports, media) = mpsc::channel(MEDIA_REPORTS);
-        let plane = settings::plane_config(config, rng.random())
-            .and_then(|config| SharedMedia::start(config, reports))
-            .map_err(StartError::Media)?;
+        let plane = settings::plane_config(config, rng.random())?;
+        let plane = SharedMedia::start(plane, reports).map_err(StartError::Media)?;
         let (certificate, tls) = config.sip.tls.clone().map(Certificate::open).transpose()?.unzip();
         let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config), tls).map_err(StartError::Sip)?;
         let transport = Arc::new(transport);

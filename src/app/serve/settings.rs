@@ -9,6 +9,7 @@ use std::time::Duration;
 use mixer::Rate;
 use sha2::{Digest, Sha256};
 
+use super::StartError;
 use crate::config::{self, Config, Create};
 use crate::hub::RoomFactory;
 use crate::io::xmpp::{LinkSettings, Pace};
@@ -174,7 +175,7 @@ pub(super) fn service_settings(config: &Config) -> ServiceSettings {
     }
 }
 
-pub(super) fn plane_config(config: &Config, seed: u64) -> io::Result<PlaneConfig> {
+pub(super) fn plane_config(config: &Config, seed: u64) -> Result<PlaneConfig, StartError> {
     let interface = |listen: &IpAddr| Interface {
         listen: *listen,
         advertise: config.media.advertise.of(*listen),
@@ -195,14 +196,28 @@ pub(super) fn plane_config(config: &Config, seed: u64) -> io::Result<PlaneConfig
         },
         rate: Rate::from_hz(recording.rate).unwrap_or(Rate::Wide),
     });
-    plane.music = config.media.music.as_deref().map(clip).transpose()?;
+    plane.music = music(config)?;
     Ok(plane)
+}
+
+/// The music for who is alone.
+pub(super) fn music(config: &Config) -> Result<Option<Clip>, StartError> {
+    let Some(path) = &config.media.music else { return Ok(None) };
+    let told = |source| StartError::Music {
+        path: path.display().to_string(),
+        source,
+    };
+    clip(path).map(Some).map_err(told)
 }
 
 /// Reads a file that is to be played.
 pub(super) fn clip(path: &Path) -> io::Result<Clip> {
     let file = std::fs::File::open(path)?;
-    if file.metadata()?.len() > CLIP_MAX {
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
+    if about.len() > CLIP_MAX {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let mut bytes = Vec::new();

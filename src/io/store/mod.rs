@@ -6,7 +6,7 @@ mod schema;
 mod tests;
 
 use std::{
-    io,
+    fs, io,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -111,6 +111,12 @@ impl Store {
     ///
     /// The file can't be used.
     pub fn open(path: &Path, tell: impl FnMut(Trouble) + Send + 'static) -> Result<(Self, Vec<RoomRecord>), StoreError> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|source| StoreError::File {
+                path: path.to_owned(),
+                source,
+            })?;
+        }
         let database = Database::open(path)?;
         let records = database.load()?;
         let (queue, messages) = mpsc::channel(MAX_QUEUED);

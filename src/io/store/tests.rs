@@ -288,9 +288,11 @@ fn more_than_the_disk_takes_is_lost_and_told() {
 #[test]
 fn a_file_that_is_not_ours_is_named() {
     let folder = Folder::new();
-    let missing = folder.0.join("missing").join("rooms.sqlite");
-    let error = Store::open(&missing, |_| {}).expect_err("no such folder").to_string();
-    assert!(error.contains("missing/rooms.sqlite"), "{error}");
+    fs::write(folder.0.join("file"), "in the way").expect("written");
+    let blocked = folder.0.join("file").join("rooms.sqlite");
+    let error = Store::open(&blocked, |_| {}).expect_err("no folder can be there").to_string();
+    assert!(error.contains("file/rooms.sqlite"), "{error}");
+    drop(open(&folder.0.join("missing").join("rooms.sqlite")));
 
     fs::write(folder.file(), "not a database, but long enough to be read as one".repeat(50)).expect("written");
     let error = Store::open(&folder.file(), |_| {}).expect_err("not a database").to_string();

@@ -9,6 +9,7 @@ mod tape;
 use std::{
     fs::File,
     io,
+    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     thread,
@@ -130,11 +131,14 @@ impl Drop for Recorder {
 /// A room's name as part of a file's: nothing in it leads elsewhere.
 fn plain(room: &RoomName) -> String {
     let keep = |c: char| if c.is_alphanumeric() || c == '-' || c == '_' { c } else { '_' };
-    room.as_str().chars().take(64).map(keep).collect()
+    // With the time and the ending it stays under what a folder's entry may have, 255 bytes.
+    let fits = |(at, c): &(usize, char)| at + c.len_utf8() <= 200;
+    room.as_str().char_indices().take_while(fits).map(|(_, c)| keep(c)).collect()
 }
 
 fn open(path: &std::path::Path, format: Format, rate: Rate, serial: u32) -> io::Result<Box<dyn Sink>> {
-    let file = File::options().write(true).create_new(true).open(path)?;
+    // What people say is for the operator alone.
+    let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     let file = io::BufWriter::new(file);
     Ok(match format {
         Format::Wav => Box::new(WavSink::new(file, rate)?),
@@ -392,5 +396,7 @@ mod tests {
         let name = RoomName::new("../etc/passwd").map(|name| plain(&name));
         assert!(name.is_err() || name.is_ok_and(|name| !name.contains(['/', '.'])));
         assert_eq!(plain(&room()), "blue");
+        let long = RoomName::new(&"字".repeat(300)).map_or(0, |name| plain(&name).len());
+        assert!(long <= 200, "{long} bytes");
     }
 }
