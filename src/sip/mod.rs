@@ -11,4 +11,6 @@ pub mod sdp;
 mod subscription;
 mod transaction;
 
+pub(crate) use transaction::customer;
+
 pub use endpoint::Endpoint;

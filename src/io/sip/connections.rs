@@ -12,11 +12,14 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{SipSocketCounters, stream, tls::Handshakes};
-use crate::sip::endpoint::{ConnectionId, Flow, Inbound, Target, Transport};
+use crate::sip::{
+    customer,
+    endpoint::{ConnectionId, Flow, Inbound, Target, Transport},
+};
 
 /// Connections in all: each costs two file descriptors' worth of kernel buffers and some 14 KiB of ours, 22 with TLS.
 const MAX_CONNECTIONS: usize = 4_096;
-/// Connections from one address: an office behind one NAT.
+/// Connections from one address, or one IPv6 network of 2^64: an office behind one NAT.
 const MAX_PER_SOURCE: usize = 512;
 /// Bytes that may wait for one peer: four of the longest messages. A peer that is further behind is cut.
 const MAX_WAITING: usize = 256 * 1024;
@@ -143,8 +146,9 @@ impl Connections {
     }
 
     fn open(&self, transport: Transport, local: SocketAddr, remote: SocketAddr, peer: Option<Peer>) -> Option<(Flow, Waiting)> {
+        let source = customer(remote.ip());
         let opened = self.with(|table| {
-            let from_there = table.per_source.get(&remote.ip()).copied().unwrap_or_default();
+            let from_there = table.per_source.get(&source).copied().unwrap_or_default();
             if table.by_id.len() >= MAX_CONNECTIONS || from_there >= MAX_PER_SOURCE {
                 return None;
             }
@@ -156,7 +160,7 @@ impl Connections {
             table.by_id.insert(
                 id,
                 Handle {
-                    source: remote.ip(),
+                    source,
                     peer: peer.clone(),
                     queue,
                     bytes: Arc::clone(&bytes),
@@ -166,7 +170,7 @@ impl Connections {
             if let Some(peer) = peer {
                 table.by_peer.insert(peer, id);
             }
-            *table.per_source.entry(remote.ip()).or_default() += 1;
+            *table.per_source.entry(source).or_default() += 1;
             let flow = Flow {
                 transport,
                 local,
@@ -217,5 +221,26 @@ impl Connections {
         };
         tokio::spawn(stream::dial(flow, peer, waiting, self.clone()));
         flow.connection.is_some_and(|id| self.send(id, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_ipv6_network_is_one_source() {
+        let counters = Arc::new(SipSocketCounters::default());
+        let (inbound, _sip) = mpsc::channel(1);
+        let connections = Connections::new(inbound, Handshakes::new(None, Arc::clone(&counters)), counters);
+        let local = "[2001:db8::1]:5060".parse().expect("an address");
+        let open = |network: u16, host: usize| {
+            let remote = format!("[2001:db8:0:{network:x}::{host:x}]:5060").parse().expect("an address");
+            connections.accept(Transport::Tcp, local, remote)
+        };
+        let kept: Vec<_> = (0..MAX_PER_SOURCE).map(|host| open(1, host)).collect();
+        assert!(kept.iter().all(Option::is_some));
+        assert!(open(1, MAX_PER_SOURCE).is_none());
+        assert!(open(2, 1).is_some(), "others come in");
     }
 }

@@ -29,7 +29,7 @@ use tokio_rustls::{
 use tracing::{debug, warn};
 
 use super::SipSocketCounters;
-use crate::model::certificate;
+use crate::{model::certificate, sip::customer};
 
 /// How long and how many.
 #[derive(Debug, Clone, Copy)]
@@ -208,7 +208,7 @@ impl Handshakes {
             SipSocketCounters::count(&self.counters.handshakes_failed);
             return None;
         };
-        let Some(_place) = self.place(remote.ip(), tls.limits) else {
+        let Some(_place) = self.place(customer(remote.ip()), tls.limits) else {
             SipSocketCounters::count(&self.counters.handshakes_refused);
             return None;
         };

@@ -20,7 +20,7 @@ pub(crate) use clients::{Clients, Failure, Outgoing, Report};
 pub(crate) use dice::Dice;
 pub(crate) use key::{Seen, note_source};
 pub(crate) use servers::{Known, Reply, Servers};
-pub(crate) use sources::{Kind, Sources};
+pub(crate) use sources::{Kind, Sources, customer};
 pub(crate) use ways::{Unsendable, Ways, host_of};
 
 use super::endpoint::{Counters, Limits, Target, Transmit};

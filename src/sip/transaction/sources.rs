@@ -81,7 +81,7 @@ impl Sources {
             Kind::Subscription => (self.limits.subscriptions, self.limits.subscriptions_per_source),
         };
         // Never more entries than things held and refusals remembered, so this insertion is bounded by the limits.
-        let source = self.by_address.entry(prefix(address)).or_default();
+        let source = self.by_address.entry(customer(address)).or_default();
         if *self.total.of(kind) >= all || *source.held.of(kind) >= each {
             self.forget_if_unused(address);
             return false;
@@ -93,7 +93,7 @@ impl Sources {
 
     /// Gives one back.
     pub(crate) fn give_back(&mut self, kind: Kind, address: IpAddr) {
-        if let Some(source) = self.by_address.get_mut(&prefix(address)) {
+        if let Some(source) = self.by_address.get_mut(&customer(address)) {
             let held = source.held.of(kind);
             debug_assert!(*held > 0, "given back more than was taken");
             *held = held.saturating_sub(1);
@@ -105,7 +105,7 @@ impl Sources {
 
     /// Notes that a request of this source was refused.
     pub(crate) fn refused(&mut self, now: Instant, address: IpAddr) {
-        let address = prefix(address);
+        let address = customer(address);
         if self.by_address.len() >= MAX_SOURCES && !self.by_address.contains_key(&address) {
             self.prune(now);
             if self.by_address.len() >= MAX_SOURCES {
@@ -119,12 +119,12 @@ impl Sources {
 
     /// Whether a source has had so many requests refused that its next ones are dropped.
     pub(crate) fn is_throttled(&self, now: Instant, address: IpAddr) -> bool {
-        let paid_at = self.by_address.get(&prefix(address)).and_then(|source| source.paid_at);
+        let paid_at = self.by_address.get(&customer(address)).and_then(|source| source.paid_at);
         paid_at.is_some_and(|at| at > now + REFUSAL_BURST)
     }
 
     fn forget_if_unused(&mut self, address: IpAddr) {
-        let address = prefix(address);
+        let address = customer(address);
         if self
             .by_address
             .get(&address)
@@ -144,7 +144,7 @@ impl Sources {
 }
 
 /// One customer's IPv6 network is one source: whoever has one address of it has 2^64.
-fn prefix(address: IpAddr) -> IpAddr {
+pub(crate) fn customer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
         IpAddr::V6(v6) => {
