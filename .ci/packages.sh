@@ -47,6 +47,8 @@ need_for_peers() {
     need taskset util-linux
     need setpriv util-linux
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3 python3-venv)
+    # pesq is built from its source.
+    [ -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] || missing+=(python3-dev)
 }
 
 # pesq in a place of its own, from PyPI; the folder's name has the version, so that a new one is installed beside the old.
