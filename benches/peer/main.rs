@@ -71,7 +71,7 @@ const FULL: Plan = Plan {
     turns: Turns { people: 10, length: 175 },
     loss: Duration::from_secs(21),
     voices: 12,
-    strain: &[8, 21, 40],
+    strain: &[8, 16, 32],
     speech: 25,
 };
 
