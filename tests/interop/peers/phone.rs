@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{
     Server,
     events::{Events, LIMIT, Seen},
+    ports::free_port,
     server::DOMAIN,
     sound::{self, Recording},
 };
@@ -89,12 +90,7 @@ impl Phone {
     fn try_start(folder: &Path, setup: PhoneSetup) -> Result<Self, String> {
         let folder = folder.join(format!("phone-{}", setup.user));
         fs::create_dir_all(&folder).expect("writable");
-        let address = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|s| s.local_addr())
-            .expect("a free port");
-        let control = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .and_then(|s| s.local_addr())
-            .expect("a free port");
+        let [address, control] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let rate = setup.codec.split('/').nth(1).and_then(|hz| hz.parse().ok()).expect("a rate");
         // Longer than any test.
         sound::write_tone(&folder.join("tone.wav"), setup.tone, rate, Duration::from_secs(180));
@@ -254,7 +250,7 @@ fn config(folder: &Path, address: SocketAddr, control: SocketAddr) -> String {
         "poll_method epoll\nsip_listen {address}\nnet_interface 127.0.0.1\ncall_max_calls 4\n\
          audio_player aubridge,nowhere\naudio_source aufile,{folder}/tone.wav\nausrc_channels 1\nauplay_channels 1\n\
          audio_buffer 20-160\njitter_buffer_delay 1-10\nrtp_stats yes\n\
-         rtp_ports 20000-29999\nsnd_path {folder}\nctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\n"
+         rtp_ports 20000-27999\nsnd_path {folder}\nctrl_tcp_listen {control}\nmodule_path /usr/lib/baresip/modules\n"
     );
     for module in ["g711", "g722", "opus", "aufile", "aubridge", "sndfile", "srtp", "dtls_srtp"] {
         let _a_string_takes_all = writeln!(text, "module {module}.so");

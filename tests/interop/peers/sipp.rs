@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
 };
 
 use cusax::app::child::{self, Supervised};
 
-use super::{Script, events::LIMIT};
+use super::{Script, events::LIMIT, ports::free_port};
 
 /// Whom SIPp calls, and as whom.
 #[derive(Debug, Clone)]
@@ -172,13 +172,6 @@ fn parse_trace(trace: &str) -> Vec<Message> {
         .split("-----------------------------------------------")
         .filter_map(entry)
         .collect()
-}
-
-fn free_port() -> u16 {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|s| s.local_addr())
-        .expect("a free port")
-        .port()
 }
 
 /// Whether somebody on this machine has the port, by the kernel's table: asking by connecting would be taken for a call.
