@@ -8,7 +8,8 @@ use std::{
 };
 
 use cusax::sip::conference::{
-    Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User, Watcher,
+    Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User,
+    Watcher,
 };
 use minidom::Element;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -132,12 +133,19 @@ fn endpoint(rng: &mut StdRng, user: &str) -> Endpoint {
         EndpointStatus::OnHold,
         EndpointStatus::MutedViaFocus,
         EndpointStatus::Disconnected,
+        EndpointStatus::DialingOut,
+        EndpointStatus::Alerting,
     ];
     let status = *statuses.choose(rng).unwrap();
     let departure = (status == EndpointStatus::Disconnected).then(|| Departure {
-        method: *[DepartureMethod::Departed, DepartureMethod::Booted, DepartureMethod::Failed]
-            .choose(rng)
-            .unwrap(),
+        method: *[
+            DepartureMethod::Departed,
+            DepartureMethod::Booted,
+            DepartureMethod::Failed,
+            DepartureMethod::Busy,
+        ]
+        .choose(rng)
+        .unwrap(),
         unix_ms: rng.random_range(0..4_000_000_000_000),
         reason: some(rng, words),
         by: some(rng, |_| "sip:host@example.com".to_owned()),
@@ -160,6 +168,7 @@ fn endpoint(rng: &mut StdRng, user: &str) -> Endpoint {
         entity: format!("{user};leg={}", rng.random_range(0..3)),
         display_text: some(rng, words),
         status,
+        joining: some(rng, |rng| *[JoiningMethod::DialedIn, JoiningMethod::DialedOut].choose(rng).unwrap()),
         joined_unix_ms: some(rng, |rng| rng.random_range(0..4_000_000_000_000)),
         departure,
         media,
@@ -333,6 +342,39 @@ fn s4_4_a_change_costs_only_itself() {
         "{document}"
     );
     assert!(document.len() * 5 < full.len());
+}
+
+#[test]
+fn s5_5_1_whoever_is_called_or_waits_is_shown_and_not_counted() {
+    let now = Instant::now();
+    let mut rng = StdRng::seed_from_u64(4);
+    let mut state = empty_room();
+    let shown = [
+        (EndpointStatus::Connected, "connected"),
+        (EndpointStatus::Pending, "pending"),
+        (EndpointStatus::DialingOut, "dialing-out"),
+        (EndpointStatus::Alerting, "alerting"),
+        (EndpointStatus::Disconnected, "disconnected"),
+    ];
+    for (n, (status, _)) in shown.iter().enumerate() {
+        let entity = format!("sip:u{n}@example.com");
+        let mut only = endpoint(&mut rng, &entity);
+        only.status = *status;
+        state.users.push(User {
+            entity,
+            display_text: None,
+            associated_aors: Vec::new(),
+            roles: Vec::new(),
+            endpoints: vec![only],
+        });
+    }
+    let mut watcher = Watcher::new(INTERVAL);
+    watcher.update(now, &Arc::new(state));
+    let document = String::from_utf8(watcher.poll_document(now).unwrap()).unwrap();
+    assert!(document.contains("<user-count>1</user-count>"), "{document}");
+    for (_, word) in shown {
+        assert!(document.contains(&format!("<status>{word}</status>")), "{document}");
+    }
 }
 
 #[test]

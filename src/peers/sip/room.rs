@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Door, LegId, Now, Origin, RoomName, SubscriptionId, origin::Asker};
 use crate::room::{Accepted, EndCause, Event, Numbered, PersonView, Refusal, Report, Request, Room, View};
-use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, State, User, Watcher as Told};
+use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, JoiningMethod, State, User, Watcher as Told};
 use crate::sip::msg::user_of_room;
 
 use super::state::{self, entity};
@@ -91,6 +91,7 @@ impl Departed {
                 entity: state::call_entity(&self.person, self.leg, view),
                 display_text: None,
                 status: EndpointStatus::Disconnected,
+                joining: Some(JoiningMethod::DialedIn),
                 joined_unix_ms: None,
                 departure: Some(self.departure.clone()),
                 media: Vec::new(),

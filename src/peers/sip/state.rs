@@ -3,7 +3,7 @@
 use crate::model::mute::MuteKind;
 use crate::model::{AudioAccess, Caller, LegId, MuteSet, Whois};
 use crate::room::{AudioLevel, LegState, LegView, PersonView, Room, TextLevel, View};
-use crate::sip::conference::{Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User};
+use crate::sip::conference::{Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User};
 
 use super::room::{Departed, SipRoomSettings};
 
@@ -137,6 +137,7 @@ fn call_endpoint(person: &PersonView, leg: &LegView, view: View) -> Endpoint {
         entity: call_entity(person, leg.id, view),
         display_text: None,
         status,
+        joining: Some(JoiningMethod::DialedIn),
         joined_unix_ms: Some(leg.joined_unix_ms),
         departure: None,
         media: vec![Media {
@@ -171,6 +172,7 @@ fn chat_endpoint(room: &Room, person: &PersonView) -> Endpoint {
         entity: format!("{};chat", person.hidden_entity),
         display_text: person.occupants.iter().find_map(|o| room.occupant(*o)).map(|o| o.nick),
         status: EndpointStatus::Connected,
+        joining: Some(JoiningMethod::DialedIn),
         joined_unix_ms: None,
         departure: None,
         media: vec![Media {

@@ -7,5 +7,7 @@ mod watcher;
 mod xml;
 
 pub use render::{CROWD, MAX_DOCUMENT};
-pub use state::{Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User};
+pub use state::{
+    Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User,
+};
 pub use watcher::Watcher;

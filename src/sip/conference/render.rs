@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    state::{Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, Media, MediaKind, MediaStatus, State, User},
+    state::{
+        Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User,
+    },
     xml::{Xml, date_time},
 };
 
@@ -28,7 +30,7 @@ pub(super) struct Shown {
 impl Shown {
     /// Takes what fits into a full document: moderators first, then the others in their order.
     pub(super) fn new<'a>(state: &'a State, parting: impl Iterator<Item = &'a User>) -> Self {
-        let user_count = state.users.iter().filter(|u| u.is_present()).count();
+        let user_count = state.users.iter().filter(|u| u.takes_part()).count();
         let mut seen = BTreeSet::new();
         let mut users: Vec<&User> = state.users.iter().chain(parting).filter(|u| seen.insert(&u.entity)).collect();
         if users.len() > CROWD {
@@ -119,9 +121,14 @@ impl Shown {
 }
 
 impl User {
-    /// Whether any endpoint isn't disconnected: only then are they counted (rule R52).
+    /// Whether any endpoint isn't disconnected (rule R52).
     pub(super) fn is_present(&self) -> bool {
         self.endpoints.iter().any(|e| e.status != EndpointStatus::Disconnected)
+    }
+
+    /// Whether they take part, and so are counted (RFC 4575 section 5.5.1): nobody does who is called, waits or is gone.
+    fn takes_part(&self) -> bool {
+        self.endpoints.iter().any(|e| e.status.takes_part())
     }
 
     /// Keys must be unique among siblings (RFC 4575 section 4.5): the first of its key stays.
@@ -221,6 +228,7 @@ fn needs_whole_user(old: &User, new: &User) -> bool {
 
 fn needs_whole_endpoint(old: &Endpoint, new: &Endpoint) -> bool {
     (old.display_text.is_some() && new.display_text.is_none())
+        || (old.joining.is_some() && new.joining.is_none())
         || (old.joined_unix_ms.is_some() && new.joined_unix_ms.is_none())
         || (old.departure.is_some() && new.departure.is_none())
         || old.media.iter().any(|m| !new.media.iter().any(|n| n.id == m.id))
@@ -280,8 +288,7 @@ fn full_endpoint(xml: &mut Xml, endpoint: &Endpoint) {
     xml.element("endpoint", &[("entity", &endpoint.entity), ("state", "full")], |xml| {
         xml.optional("display-text", endpoint.display_text.as_deref());
         xml.text("status", endpoint.status.as_str());
-        // Nobody is called by the focus, and nobody is the focus.
-        xml.text("joining-method", "dialed-in");
+        joining_method(xml, endpoint.joining);
         joined(xml, endpoint.joined_unix_ms);
         departed(xml, endpoint.departure.as_ref());
         endpoint.media.iter().for_each(|m| medium(xml, m));
@@ -296,6 +303,9 @@ fn endpoint_since(xml: &mut Xml, old: &Endpoint, new: &Endpoint) {
         if old.status != new.status {
             xml.text("status", new.status.as_str());
         }
+        if old.joining != new.joining {
+            joining_method(xml, new.joining);
+        }
         if old.joined_unix_ms != new.joined_unix_ms {
             joined(xml, new.joined_unix_ms);
         }
@@ -306,6 +316,10 @@ fn endpoint_since(xml: &mut Xml, old: &Endpoint, new: &Endpoint) {
             medium(xml, media);
         }
     });
+}
+
+fn joining_method(xml: &mut Xml, method: Option<JoiningMethod>) {
+    xml.optional("joining-method", method.map(JoiningMethod::as_str));
 }
 
 fn joined(xml: &mut Xml, unix_ms: Option<u64>) {
@@ -340,6 +354,24 @@ impl EndpointStatus {
             Self::OnHold => "on-hold",
             Self::MutedViaFocus => "muted-via-focus",
             Self::Disconnected => "disconnected",
+            Self::DialingOut => "dialing-out",
+            Self::Alerting => "alerting",
+        }
+    }
+
+    fn takes_part(self) -> bool {
+        match self {
+            Self::Connected | Self::OnHold | Self::MutedViaFocus => true,
+            Self::Pending | Self::Disconnected | Self::DialingOut | Self::Alerting => false,
+        }
+    }
+}
+
+impl JoiningMethod {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::DialedIn => "dialed-in",
+            Self::DialedOut => "dialed-out",
         }
     }
 }
@@ -350,6 +382,7 @@ impl DepartureMethod {
             Self::Departed => "departed",
             Self::Booted => "booted",
             Self::Failed => "failed",
+            Self::Busy => "busy",
         }
     }
 }

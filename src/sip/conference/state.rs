@@ -69,6 +69,8 @@ pub struct Endpoint {
     pub display_text: Option<String>,
     /// `<status>`.
     pub status: EndpointStatus,
+    /// `<joining-method>`; `None` for somebody who waits to be let in, and so hasn't joined.
+    pub joining: Option<JoiningMethod>,
     /// When it joined, ms since the UNIX epoch.
     pub joined_unix_ms: Option<u64>,
     /// `<disconnection-method>` and `<disconnection-info>`, when disconnected.
@@ -80,7 +82,7 @@ pub struct Endpoint {
 /// Status of an endpoint (RFC 4575 section 5.7.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndpointStatus {
-    /// `pending`: our 200 isn't acknowledged.
+    /// `pending`: our 200 isn't acknowledged, or they wait in the lobby.
     Pending,
     /// `connected`.
     Connected,
@@ -90,6 +92,19 @@ pub enum EndpointStatus {
     MutedViaFocus,
     /// `disconnected`.
     Disconnected,
+    /// `dialing-out`: we call them and have heard nothing yet.
+    DialingOut,
+    /// `alerting`: their phone rings.
+    Alerting,
+}
+
+/// `<joining-method>` (RFC 4575 section 5.7.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoiningMethod {
+    /// `dialed-in`.
+    DialedIn,
+    /// `dialed-out`: the focus called them.
+    DialedOut,
 }
 
 /// How an endpoint went (RFC 4575 sections 5.7.6 and 5.7.7).
@@ -114,6 +129,8 @@ pub enum DepartureMethod {
     Booted,
     /// `failed`.
     Failed,
+    /// `busy`: they were called and were busy.
+    Busy,
 }
 
 /// `<media>`.

@@ -142,7 +142,7 @@ fn has(state: &State, entity: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::conference::{CROWD, Departure, DepartureMethod, Description, Endpoint, EndpointStatus, MAX_DOCUMENT};
+    use crate::sip::conference::{CROWD, Departure, DepartureMethod, Description, Endpoint, EndpointStatus, JoiningMethod, MAX_DOCUMENT};
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -162,6 +162,7 @@ mod tests {
                 entity: format!("sip:{name}@example.com;leg=1"),
                 display_text: None,
                 status,
+                joining: Some(JoiningMethod::DialedIn),
                 joined_unix_ms: Some(0),
                 departure,
                 media: Vec::new(),
