@@ -526,6 +526,7 @@ impl MediaPlane for Plane {
             MediaOrder::Record { room, on } => self.record(&room, on),
             MediaOrder::Prompt(room, prompt) => self.prompt(&room, prompt),
             MediaOrder::Music(room, on) => self.music(&room, on),
+            MediaOrder::Say(..) | MediaOrder::Wait(..) | MediaOrder::Volume(..) | MediaOrder::InBandKeys(..) => {}
         }
     }
 }

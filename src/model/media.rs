@@ -6,7 +6,7 @@ pub use mixer::{Codec, OpusClass};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Correlation, LegId, RoomName,
+    Correlation, LegId, Phrase, RoomName,
     ice::IceMedia,
     srtp::{Protection, Security},
 };
@@ -115,6 +115,24 @@ pub enum MediaOrder {
     Prompt(RoomName, Prompt),
     /// Plays music to the caller who is alone in the room, or stops it.
     Music(RoomName, bool),
+    /// Says something to this leg alone, in the vestibule or over what it hears of its room, which is 12 dB lower meanwhile. What was being
+    /// said before ends; nothing to say ends it only.
+    Say(LegId, Vec<Phrase>),
+    /// Plays music to a leg in the vestibule that has to wait, or stops it. It ends by itself when the leg is placed in a room.
+    Wait(LegId, bool),
+    /// How loud the leg hears, and is heard.
+    Volume(LegId, Volume),
+    /// Whether keys are to be found in the sound of a leg in the vestibule; without effect while telephone-event is negotiated (rule R70).
+    InBandKeys(LegId, bool),
+}
+
+/// Volumes that one chooses for oneself, in steps of 3 dB (rule R63).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Of what one hears: -2 to 2.
+    pub hear: i8,
+    /// Of one's own voice for the others: -2 to 2.
+    pub speak: i8,
 }
 
 /// What a room is told by sound.
@@ -135,7 +153,7 @@ pub enum Prompt {
 pub enum MediaReport {
     /// The leg began or stopped to speak (level over the floor, with hang-over).
     Speaking(LegId, bool),
-    /// A key was pressed (telephone-event, RFC 4733), once per press.
+    /// A key was pressed, once per press: by telephone-event (RFC 4733), or in-band if [`MediaOrder::InBandKeys`] asked for that.
     Digit(LegId, char),
     /// Neither RTP nor RTCP arrived for this many seconds (rule R45): 30, then 60.
     Quiet(LegId, u32),
@@ -165,6 +183,8 @@ pub enum MediaReport {
         /// Why the file could not be opened or written.
         error: Option<String>,
     },
+    /// What was to be said by [`MediaOrder::Say`] was said to its end.
+    Said(LegId),
 }
 
 /// Why a leg's media can't begin or go on.

@@ -67,6 +67,12 @@ impl MediaPlane for FakePlane {
                 }
             }
             MediaOrder::Record { .. } | MediaOrder::Prompt(..) | MediaOrder::Music(..) => {}
+            MediaOrder::Say(leg, phrases) => {
+                // Said in no time.
+                let said = (!phrases.is_empty()).then_some(MediaReport::Said(leg));
+                self.reports.extend(said);
+            }
+            MediaOrder::Wait(..) | MediaOrder::Volume(..) | MediaOrder::InBandKeys(..) => {}
         }
     }
 }

@@ -21,7 +21,11 @@ fn configured(w: &World) -> Vec<&LegMedia> {
             | MediaOrder::Close(_)
             | MediaOrder::Record { .. }
             | MediaOrder::Prompt(..)
-            | MediaOrder::Music(..) => None,
+            | MediaOrder::Music(..)
+            | MediaOrder::Say(..)
+            | MediaOrder::Wait(..)
+            | MediaOrder::Volume(..)
+            | MediaOrder::InBandKeys(..) => None,
         }
     }
     w.plane.log.iter().filter_map(media).collect()

@@ -217,7 +217,11 @@ impl Story {
             | MediaOrder::Close(_)
             | MediaOrder::Record { .. }
             | MediaOrder::Prompt(..)
-            | MediaOrder::Music(..) => None,
+            | MediaOrder::Music(..)
+            | MediaOrder::Say(..)
+            | MediaOrder::Wait(..)
+            | MediaOrder::Volume(..)
+            | MediaOrder::InBandKeys(..) => None,
         });
         last.unwrap_or(false)
     }

@@ -45,7 +45,11 @@ fn prompts(s: &Story) -> Vec<Prompt> {
         | MediaOrder::Mute(..)
         | MediaOrder::Close(_)
         | MediaOrder::Record { .. }
-        | MediaOrder::Music(..) => None,
+        | MediaOrder::Music(..)
+        | MediaOrder::Say(..)
+        | MediaOrder::Wait(..)
+        | MediaOrder::Volume(..)
+        | MediaOrder::InBandKeys(..) => None,
     };
     s.orders.iter().filter_map(prompt).collect()
 }

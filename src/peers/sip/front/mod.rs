@@ -183,7 +183,7 @@ impl SipFront {
             MediaReport::RoomFailed(room) => self.to_rooms.push_back((room, ToRoom::MediaFailed)),
             MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
             // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
-            MediaReport::Digit(..) | MediaReport::Applied(_) => {}
+            MediaReport::Digit(..) | MediaReport::Applied(_) | MediaReport::Said(_) => {}
             MediaReport::RecordingStarted { room, file } => self.to_rooms.push_back((room, ToRoom::RecordingStarted { file })),
             MediaReport::RecordingEnded { room, lost_ms, error } => {
                 self.to_rooms.push_back((room, ToRoom::RecordingEnded { lost_ms, error }));
