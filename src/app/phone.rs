@@ -385,6 +385,9 @@ impl Line {
             Event::Invite { call, .. } => {
                 let _ = self.endpoint.reject(now, call, Rejection::new(486));
             }
+            Event::Refer { refer, .. } => {
+                let _ = self.endpoint.reject_refer(now, refer, Rejection::new(603));
+            }
             Event::Options { options, .. } => {
                 let able = OptionsAnswer::Capabilities(Presentation::default());
                 let _ = self.endpoint.answer_options(now, options, able);
@@ -399,7 +402,9 @@ impl Line {
             | Event::Subscribe { .. }
             | Event::Refreshed { .. }
             | Event::Notified { .. }
-            | Event::SubscriptionEnded { .. } => {}
+            | Event::SubscriptionEnded { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferFailed { .. } => {}
         }
     }
 

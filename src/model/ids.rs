@@ -86,6 +86,8 @@ number_id! {
     CallId(u64);
     /// One subscription known to the SIP endpoint. Unique in the process, never reused.
     SubscriptionId(u64);
+    /// One REFER known to the SIP endpoint, of a peer's or of ours. Unique in the process, never reused.
+    ReferId(u64);
     /// Follows one person through SIP, XMPP, media and HTTP logs (rule R80). Printed as 16 hex digits.
     Correlation(u64);
 }

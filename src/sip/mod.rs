@@ -7,6 +7,7 @@ mod dialog;
 pub mod endpoint;
 pub mod msg;
 pub mod probe;
+mod refer;
 pub mod sdp;
 mod subscription;
 mod transaction;

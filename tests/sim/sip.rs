@@ -95,6 +95,7 @@ impl Side {
                     Ok(())
                 }
                 Event::Options { options, .. } => endpoint.answer_options(now, *options, OptionsAnswer::Rejected(Rejection::new(404))),
+                Event::Refer { refer, .. } => endpoint.accept_refer(now, *refer, &focus()),
                 Event::Invite { .. }
                 | Event::Confirmed { .. }
                 | Event::ReofferWithdrawn { .. }
@@ -105,7 +106,9 @@ impl Side {
                 | Event::Answered { .. }
                 | Event::Ended { .. }
                 | Event::Notified { .. }
-                | Event::SubscriptionEnded { .. } => Ok(()),
+                | Event::SubscriptionEnded { .. }
+                | Event::ReferProgress { .. }
+                | Event::ReferFailed { .. } => Ok(()),
             };
             done.expect("what an event asks for can be done");
             self.log.push(event);
@@ -319,6 +322,7 @@ impl Net {
             dialogs: 0,
             calls: 0,
             subscriptions: 0,
+            refers: 0,
         };
         for side in &self.sides {
             assert_eq!(side.endpoint.population(), nothing);

@@ -637,7 +637,10 @@ impl World {
                 | Event::Subscribe { .. }
                 | Event::Refreshed { .. }
                 | Event::Notified { .. }
-                | Event::SubscriptionEnded { .. } => {}
+                | Event::SubscriptionEnded { .. }
+                | Event::Refer { .. }
+                | Event::ReferProgress { .. }
+                | Event::ReferFailed { .. } => {}
             }
         }
         let mut out = Vec::new();

@@ -261,12 +261,16 @@ impl Call {
 
     /// Sends OPTIONS inside the dialog.
     pub(crate) fn probe(&mut self, core: &mut Core, now: Instant) -> Result<(), CommandError> {
-        let dialog = self.dialog.filter(|_| matches!(self.state, State::Up) && !self.is_leaving());
-        let dialog = dialog.ok_or(CommandError::NotNow)?;
+        let dialog = self.open_dialog().ok_or(CommandError::NotNow)?;
         if self.probe.is_none() {
             self.probe = Some(core.send_in_dialog(now, Owner::Call(self.id), dialog, Method::Options, |_| {})?);
         }
         Ok(())
+    }
+
+    /// The dialog, once the call is up and as long as nobody hangs up.
+    pub(crate) fn open_dialog(&self) -> Option<DialogNo> {
+        self.dialog.filter(|_| matches!(self.state, State::Up) && !self.is_leaving())
     }
 
     /// Whether our 2xx still waits for its ACK.

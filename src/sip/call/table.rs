@@ -233,7 +233,7 @@ pub(crate) struct InDialog<'a> {
 }
 
 /// Stands for us where calls are counted by source.
-const OURSELVES: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+pub(crate) const OURSELVES: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
 
 /// Seconds after which somebody whom we had no room for may try again.
 pub(crate) const OVERLOAD_RETRY: &str = "10";

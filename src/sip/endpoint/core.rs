@@ -131,7 +131,7 @@ impl Core {
     /// The methods that we serve.
     pub(crate) fn allow(&self) -> String {
         let subscribe = if self.config.packages.is_empty() { "" } else { ", SUBSCRIBE" };
-        format!("INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, INFO{subscribe}")
+        format!("INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, INFO, REFER, NOTIFY{subscribe}")
     }
 
     /// What we can do: in answers to INVITE, UPDATE and OPTIONS (checklist M-1).
@@ -145,8 +145,8 @@ impl Core {
     }
 }
 
-/// Extensions that we know (RFC 4028).
-pub(crate) const SUPPORTED: &[&str] = &["timer"];
+/// Extensions that we know (RFC 4028, 4488).
+pub(crate) const SUPPORTED: &[&str] = &["timer", "norefersub"];
 
 const NO_DIALOG: Unsendable = Unsendable("its dialog is gone");
 

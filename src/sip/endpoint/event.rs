@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::flow::{Flow, Target};
 use crate::{
-    model::{CallId, SubscriptionId},
+    model::{CallId, ReferId, SubscriptionId},
     sip::{
         auth::Credentials,
-        msg::{Request, Response, Uri},
+        msg::{ReferTo, Request, Response, Uri},
     },
 };
 
@@ -311,6 +311,36 @@ pub enum Event {
         /// Why.
         why: SubscriptionEnd,
     },
+    /// Somebody asks us to send a request to a third party (RFC 3515). Answer with `accept_refer` or `reject_refer`; then tell with
+    /// `refer_progress` how it goes.
+    Refer {
+        /// For the answer. When it is over, for instance since the referrer has unsubscribed, its number is gone without a word.
+        refer: ReferId,
+        /// The call in whose dialog it came, if any.
+        call: Option<CallId>,
+        /// Where it came from.
+        flow: Flow,
+        /// The request.
+        request: Box<Request>,
+        /// What it asks for, with those of the embedded headers that rule R47 lets through.
+        to: Box<ReferTo>,
+    },
+    /// Whom we have asked by `refer` tells how it goes, or that nothing more will be told (`last` with a status below 200).
+    ReferProgress {
+        /// Which.
+        refer: ReferId,
+        /// The status of what was asked for, as if it were a response to us.
+        status: u16,
+        /// Its number means nothing any more.
+        last: bool,
+    },
+    /// Our `refer` came to nothing; its number means nothing any more.
+    ReferFailed {
+        /// Which.
+        refer: ReferId,
+        /// Why.
+        failure: ReferFailure,
+    },
 }
 
 /// What a 180, 183 or 200 of ours says of us.
@@ -350,6 +380,57 @@ pub struct InviteArgs {
     pub via: Option<Target>,
     /// Further header fields.
     pub headers: Vec<(String, String)>,
+}
+
+/// A REFER of ours.
+#[derive(Debug, Clone)]
+pub struct ReferArgs {
+    /// Who is asked.
+    pub whom: Referee,
+    /// To do what.
+    pub refer_to: ReferTo,
+    /// Further header fields: `Referred-By`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// Who gets a REFER of ours.
+#[derive(Debug, Clone)]
+pub enum Referee {
+    /// The peer of a call, inside its dialog.
+    Call(CallId),
+    /// Somebody, outside of any dialog.
+    Outside(Box<Outside>),
+}
+
+/// A request of ours outside of any dialog: from whom to whom, and how.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    /// Whom to ask: Request-URI and To.
+    pub to: Uri,
+    /// Who asks: From.
+    pub from: Uri,
+    /// The display name in From.
+    pub name: Option<String>,
+    /// What our Contact says.
+    pub presentation: Presentation,
+    /// What a 401 or 407 is answered with, once.
+    pub credentials: Option<Credentials>,
+    /// Where to send it instead of to where the URI points.
+    pub via: Option<Target>,
+}
+
+/// Why a REFER of ours came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReferFailure {
+    /// They refused it; 401 and 407 come here when the credentials don't help.
+    Refused {
+        /// Their response.
+        response: Box<Response>,
+    },
+    /// Nobody answered, or nobody can be reached there: in words.
+    Unreachable(&'static str),
+    /// They took it and then told nothing, or nothing that can be read.
+    Silent,
 }
 
 /// Why a command was not carried out: nothing has changed.

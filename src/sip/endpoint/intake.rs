@@ -9,6 +9,7 @@ use super::{
 use crate::sip::{
     call::table::{InDialog, OVERLOAD_RETRY},
     msg::{HeaderError, Headers, Malformed, Message, Method, Name, Request, Response},
+    refer,
     subscription::Subscribe,
     transaction::{Kind, Known, Reply, Seen, ServerId, note_source},
 };
@@ -121,6 +122,18 @@ impl Endpoint {
                 },
                 &tag,
             ),
+            // The first NOTIFY of a REFER of ours may come before the response that makes the dialog.
+            None if request.method == Method::Notify => {
+                let incoming = refer::Incoming {
+                    server,
+                    seen,
+                    request,
+                    tag: &tag,
+                    dialog: None,
+                    call: None,
+                };
+                self.refers.handle_request(&mut self.core, now, refer::Kind::Notify, incoming);
+            }
             None if seen.to_tag.is_some() => {
                 self.core.wire.counters.no_dialog += 1;
                 self.core.respond(now, server, Reply::new(481));
@@ -155,6 +168,17 @@ impl Endpoint {
             return;
         }
         let call = self.calls.of_dialog(dialog);
+        if let Some(kind) = refer::Kind::of(&request) {
+            let incoming = refer::Incoming {
+                server,
+                seen,
+                request,
+                tag,
+                dialog: Some(dialog),
+                call,
+            };
+            return self.refers.handle_request(&mut self.core, now, kind, incoming);
+        }
         if request.method == Method::Subscribe {
             let subscribe = Subscribe {
                 server,
@@ -206,6 +230,17 @@ impl Endpoint {
                     request: Box::new(request),
                 });
             }
+            Method::Refer => {
+                let incoming = refer::Incoming {
+                    server,
+                    seen,
+                    request,
+                    tag,
+                    dialog: None,
+                    call: None,
+                };
+                self.refers.handle_request(&mut self.core, now, refer::Kind::Refer, incoming);
+            }
             // BYE, UPDATE and INFO live inside of dialogs; the rest was refused before.
             Method::Ack
             | Method::Bye
@@ -215,7 +250,6 @@ impl Endpoint {
             | Method::Update
             | Method::Prack
             | Method::Info
-            | Method::Refer
             | Method::Message
             | Method::Publish
             | Method::Other(_) => {
@@ -251,14 +285,18 @@ impl Endpoint {
 
     fn service(&self, method: &Method) -> Service {
         match method {
-            Method::Invite | Method::Ack | Method::Cancel | Method::Bye | Method::Options | Method::Update | Method::Info => {
-                Service::Served
-            }
+            Method::Invite
+            | Method::Ack
+            | Method::Cancel
+            | Method::Bye
+            | Method::Options
+            | Method::Update
+            | Method::Info
+            | Method::Refer
+            | Method::Notify => Service::Served,
             Method::Subscribe if !self.core.config.packages.is_empty() => Service::Served,
             Method::Other(_) => Service::Unknown,
-            Method::Register | Method::Subscribe | Method::Notify | Method::Prack | Method::Refer | Method::Message | Method::Publish => {
-                Service::Known
-            }
+            Method::Register | Method::Subscribe | Method::Prack | Method::Message | Method::Publish => Service::Known,
         }
     }
 }

@@ -10,6 +10,7 @@ mod counters;
 mod event;
 mod flow;
 mod intake;
+mod referrals;
 
 use std::time::Instant;
 
@@ -18,13 +19,14 @@ pub use self::{
     config::{EndpointConfig, Limits, Listener},
     counters::Counters,
     event::{
-        Body, CommandError, EndCause, Event, InviteArgs, NotifyOutcome, OfferIn, OptionsAnswer, OptionsId, Presentation, Reason, Rejection,
-        SubscriptionEnd, TerminationReason,
+        Body, CommandError, EndCause, Event, InviteArgs, NotifyOutcome, OfferIn, OptionsAnswer, OptionsId, Outside, Presentation, Reason,
+        ReferArgs, ReferFailure, Referee, Rejection, SubscriptionEnd, TerminationReason,
     },
     flow::{ConnectionId, Flow, Inbound, Target, Transmit, Transport},
 };
 use super::{
     call::Calls,
+    refer::Refers,
     subscription::Subscriptions,
     transaction::{Owner, Reply, Report, ServerId},
 };
@@ -36,6 +38,7 @@ pub struct Endpoint {
     core: Core,
     calls: Calls,
     subscriptions: Subscriptions,
+    refers: Refers,
 }
 
 /// What is alive, for metrics and tests.
@@ -51,6 +54,8 @@ pub struct Population {
     pub calls: usize,
     /// Subscriptions.
     pub subscriptions: usize,
+    /// REFERs, with the subscriptions that they imply.
+    pub refers: usize,
 }
 
 impl Endpoint {
@@ -60,6 +65,7 @@ impl Endpoint {
             core: Core::new(config, seed),
             calls: Calls::default(),
             subscriptions: Subscriptions::default(),
+            refers: Refers::default(),
         }
     }
 
@@ -89,6 +95,7 @@ impl Endpoint {
         }
         self.calls.handle_timeout(&mut self.core, now);
         self.subscriptions.handle_timeout(&mut self.core, now);
+        self.refers.handle_timeout(&mut self.core, now);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and what for.
@@ -98,6 +105,7 @@ impl Endpoint {
             self.core.clients.poll_timeout(),
             self.calls.poll_timeout(),
             self.subscriptions.poll_timeout(),
+            self.refers.poll_timeout(),
         ];
         all.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
@@ -234,6 +242,7 @@ impl Endpoint {
             dialogs: self.core.dialogs.len(),
             calls: self.calls.ids().count(),
             subscriptions: self.subscriptions.len(),
+            refers: self.refers.len(),
         }
     }
 
@@ -241,6 +250,7 @@ impl Endpoint {
         match report.owner {
             Owner::Call(id) => self.calls.handle_report(&mut self.core, now, id, report),
             Owner::Subscription(id) => self.subscriptions.handle_report(&mut self.core, now, id, report),
+            Owner::Refer(id) => self.refers.handle_report(&mut self.core, now, id, report),
             Owner::Nobody => {}
         }
     }

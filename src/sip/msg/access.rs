@@ -282,7 +282,7 @@ impl Headers {
         Ok(first)
     }
 
-    fn optional<T>(&self, name: Name, read: impl Fn(&mut Cursor<'_>) -> Result<T, &'static str>) -> Access<Option<T>> {
+    pub(super) fn optional<T>(&self, name: Name, read: impl Fn(&mut Cursor<'_>) -> Result<T, &'static str>) -> Access<Option<T>> {
         let Some(value) = self.once(name.clone())? else { return Ok(None) };
         let mut cursor = Cursor::new(value);
         let parsed = read(&mut cursor).map_err(|flaw| HeaderError::Bad(name.clone(), flaw))?;
@@ -297,7 +297,7 @@ impl Headers {
     }
 
     /// Values of every field of this name, split at commas (RFC 3261 section 7.3.1). Fields without a value add none.
-    fn list<T>(&self, name: Name, read: impl Fn(&mut Cursor<'_>) -> Result<T, &'static str>) -> Access<Vec<T>> {
+    pub(super) fn list<T>(&self, name: Name, read: impl Fn(&mut Cursor<'_>) -> Result<T, &'static str>) -> Access<Vec<T>> {
         let mut out = Vec::new();
         for value in self.all(name.clone()) {
             let mut cursor = Cursor::new(value);

@@ -89,6 +89,8 @@ names! {
     ReferTo = "Refer-To" / b'r',
     ReferredBy = "Referred-By" / b'b',
     Replaces = "Replaces",
+    Join = "Join",
+    ReferSub = "Refer-Sub",
     PAssertedIdentity = "P-Asserted-Identity",
     PPreferredIdentity = "P-Preferred-Identity",
     Privacy = "Privacy",

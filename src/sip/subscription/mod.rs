@@ -4,6 +4,7 @@ mod notifier;
 
 use std::{collections::BTreeMap, time::Instant};
 
+pub(crate) use self::notifier::is_final;
 use self::notifier::{State, Subscription, Timer};
 use super::{
     call::table::OVERLOAD_RETRY,

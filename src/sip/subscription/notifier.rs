@@ -276,6 +276,6 @@ impl Subscription {
 }
 
 /// Whether a refusal of a NOTIFY ends the subscription (RFC 6665 section 4.2.2 with RFC 5057 section 5.1), rather than only this NOTIFY.
-fn is_final(status: u16) -> bool {
+pub(crate) fn is_final(status: u16) -> bool {
     matches!(status, 404 | 405 | 408 | 410 | 416 | 480..=485 | 489 | 501 | 604)
 }

@@ -24,7 +24,7 @@ pub(crate) use sources::{Kind, Sources, customer};
 pub(crate) use ways::{Unsendable, Ways, host_of};
 
 use super::endpoint::{Counters, Limits, Target, Transmit};
-use crate::model::{CallId, SubscriptionId};
+use crate::model::{CallId, ReferId, SubscriptionId};
 
 /// A server transaction: a request of a peer's that we answer. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +41,8 @@ pub(crate) enum Owner {
     Call(CallId),
     /// A subscription.
     Subscription(SubscriptionId),
+    /// A REFER, of theirs or of ours.
+    Refer(ReferId),
     /// Nobody waits for the response: the BYE to a fork that isn't kept.
     Nobody,
 }

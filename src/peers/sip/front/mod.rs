@@ -266,6 +266,11 @@ impl SipFront {
                     self.watches.remove(&subscription);
                 }
                 // INFO is answered by the endpoint and means nothing in a room; the rest belongs to calls that the focus makes itself.
+                // Nobody may have the focus call others yet (rule R47).
+                Event::Refer { refer, .. } => {
+                    let _ = self.endpoint.reject_refer(now.at, refer, Rejection::new(403));
+                }
+                Event::ReferProgress { .. } | Event::ReferFailed { .. } => {}
                 Event::Info { .. } | Event::Progress { .. } | Event::Answered { .. } => {}
             }
         }

@@ -5,6 +5,7 @@ mod intake;
 mod limits;
 mod mutation;
 mod offers;
+mod refer;
 mod sessions;
 mod size;
 mod subscriptions;
@@ -208,6 +209,7 @@ impl Lab {
             dialogs: 0,
             calls: 0,
             subscriptions: 0,
+            refers: 0,
         };
         assert_eq!(self.endpoint.population(), nothing);
         assert_eq!(self.endpoint.poll_timeout(), None);

@@ -161,6 +161,12 @@ fn react(lab: &mut Lab, rng: &mut StdRng) {
                     .endpoint
                     .answer_options(now, options, OptionsAnswer::Rejected(Rejection::new(404)));
             }
+            Event::Refer { refer, .. } => {
+                let _ = lab.endpoint.accept_refer(now, refer, &focus());
+                let _ = lab
+                    .endpoint
+                    .refer_progress(now, refer, rng.random_range(100..700), "", rng.random());
+            }
             Event::ReofferWithdrawn { .. }
             | Event::ReofferAnswered { .. }
             | Event::ReofferFailed { .. }
@@ -170,7 +176,9 @@ fn react(lab: &mut Lab, rng: &mut StdRng) {
             | Event::Ended { .. }
             | Event::Refreshed { .. }
             | Event::Notified { .. }
-            | Event::SubscriptionEnded { .. } => {}
+            | Event::SubscriptionEnded { .. }
+            | Event::ReferProgress { .. }
+            | Event::ReferFailed { .. } => {}
         }
     }
 }
