@@ -2,6 +2,8 @@
 
 mod call;
 mod caller;
+#[cfg_attr(not(test), expect(dead_code, reason = "the menu and the keypad read it"))]
+mod info;
 mod record;
 mod watch;
 
