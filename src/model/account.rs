@@ -1,6 +1,6 @@
 //! People whom the provider knows, and callers whom it may not.
 
-use super::{Aor, BareJid};
+use super::{Aor, BareJid, TrunkId};
 
 /// One person's account for both halves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,4 +61,14 @@ pub enum Caller {
     },
     /// Asked to stay unknown (RFC 3325, RFC 3323).
     Anonymous,
+    /// A trunk that is believed says so (RFC 3325 section 5). Several people may share such a number: it is no account, and bans by it are weak
+    /// (rule R3).
+    Trunk {
+        /// Which.
+        trunk: TrunkId,
+        /// The number, in full, or the user name where it is none.
+        number: String,
+        /// The display name that the trunk gives, cleaned of control characters.
+        name: Option<String>,
+    },
 }

@@ -67,6 +67,28 @@ impl fmt::Display for Aor {
     }
 }
 
+/// A trunk: a provider or a PBX that carries calls to and from other numbers, by its name in the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrunkId(Arc<str>);
+
+impl TrunkId {
+    /// Wraps a name.
+    pub fn new(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TrunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 macro_rules! number_id {
     ($(#[$doc:meta] $name:ident($int:ty);)*) => {$(
         #[$doc]

@@ -17,7 +17,7 @@ pub mod srtp;
 pub mod time;
 
 pub use account::{Account, Caller, Directory};
-pub use ids::{Aor, BadRoomName, CallId, Correlation, LegId, OccupantId, PersonId, ReferId, RoomName, SubscriptionId};
+pub use ids::{Aor, BadRoomName, CallId, Correlation, LegId, OccupantId, PersonId, ReferId, RoomName, SubscriptionId, TrunkId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use media::{Direction, LegMedia, LegStats, MediaOrder, MediaPlane, MediaReport, Prompt, Seat, Volume};
 pub use mute::{Mute, MuteSet};

@@ -4,6 +4,7 @@ use crate::model::{Actor, Affiliation, AudioAccess, BareJid, Now, PersonId, Role
 
 use super::binding::Key;
 use super::policy::{self, Asking};
+use super::quarantine::Barred;
 use super::{Accepted, EndCause, Event, LeaveCause, Refusal, Room};
 
 impl Room {
@@ -16,7 +17,13 @@ impl Room {
         why: Option<String>,
     ) -> Result<Accepted, Refusal> {
         policy::administer(asking.power)?;
-        let (jid, person) = self.bearer(jid, affiliation)?;
+        if affiliation == Affiliation::Outcast
+            && let Some(id) = self.roster.by_phone(&jid)
+            && self.roster.person(id).is_some_and(|p| p.listed.is_none())
+        {
+            return self.ban_number(now, asking, id, why);
+        }
+        let (jid, person) = self.bearer(jid)?;
         let from = self.lists.affiliation(&jid);
         let own = person.is_some() && person == asking.person || asking.actor == Actor::Account(jid.clone());
         policy::set_affiliation(asking.power, own, from, affiliation)?;
@@ -80,13 +87,33 @@ impl Room {
 
     pub(super) fn ban(&mut self, now: Now, asking: &Asking, id: PersonId, why: Option<String>) -> Result<Accepted, Refusal> {
         policy::administer(asking.power)?;
-        // Rule R3: an unproven caller leaves nothing that a ban could hold on to.
-        let jid = self.roster.person(id).and_then(|p| p.listed.clone()).ok_or(Refusal::CannotBan)?;
-        self.set_affiliation(now, asking, jid, Affiliation::Outcast, why)
+        match self.roster.person(id).and_then(|p| p.listed.clone()) {
+            Some(jid) => self.set_affiliation(now, asking, jid, Affiliation::Outcast, why),
+            None => self.ban_number(now, asking, id, why),
+        }
+    }
+
+    /// Rule R3: a number that a trunk vouches for is banned for a while; who has not even that leaves nothing that a ban could hold on to.
+    fn ban_number(&mut self, now: Now, asking: &Asking, id: PersonId, why: Option<String>) -> Result<Accepted, Refusal> {
+        policy::act_on(asking.power, self.standing(id).ok_or(Refusal::NoSuchTarget)?)?;
+        let barred = self
+            .roster
+            .person(id)
+            .and_then(|p| Barred::number(p.caller.as_ref().map(|(caller, _)| caller)));
+        self.weak_bans
+            .add(now.at, barred.ok_or(Refusal::CannotBan)?, now.at + self.settings.weak_ban);
+        let by = asking.actor.clone();
+        let leave = LeaveCause::Banned {
+            by: by.clone(),
+            why: why.clone(),
+        };
+        self.put_out(id, &leave, &EndCause::Banned { by, why });
+        self.settle();
+        Ok(Accepted::Done)
     }
 
     /// Whose standing is kept under this address: a stand-in's JID means the person behind it.
-    fn bearer(&self, jid: BareJid, affiliation: Affiliation) -> Result<(BareJid, Option<PersonId>), Refusal> {
+    fn bearer(&self, jid: BareJid) -> Result<(BareJid, Option<PersonId>), Refusal> {
         let Some(id) = self.roster.by_phone(&jid) else {
             let person = self.roster.by_key(&Key::Jid(jid.clone()));
             return Ok((jid, person));
@@ -94,7 +121,6 @@ impl Room {
         match self.roster.person(id).and_then(|p| p.listed.clone()) {
             Some(listed) => Ok((listed, Some(id))),
             // Made up for this call: a standing for it would be nobody's.
-            None if affiliation == Affiliation::Outcast => Err(Refusal::CannotBan),
             None => Err(Refusal::NoSuchTarget),
         }
     }

@@ -29,7 +29,7 @@ impl Key {
     pub(super) fn of_account(directory: &dyn Directory, caller: &Caller) -> Option<Self> {
         match caller {
             Caller::Account { aor, .. } => Some(Self::of_aor(directory, aor)),
-            Caller::Claimed { .. } | Caller::Anonymous => None,
+            Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. } => None,
         }
     }
 

@@ -83,7 +83,7 @@ impl Room {
         let key = Key::of_caller(self.directory.as_ref(), leg, &caller);
         let phone = match &caller {
             Caller::Account { aor, .. } => self.pseudonyms.of_aor(aor),
-            Caller::Claimed { .. } | Caller::Anonymous => self.pseudonyms.of_nobody(&mut self.rng),
+            Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. } => self.pseudonyms.of_nobody(&mut self.rng),
         };
         let listed = self.listed(&key);
         let present = self.roster.by_key(&key);
@@ -94,6 +94,10 @@ impl Room {
                 (Some(Barred::Proven(key)), affiliation)
             }
             None => (Barred::of(&key, Some(&caller)), self.affiliation_of_caller(listed.as_ref(), &phone)),
+        };
+        let affiliation = match &known {
+            Some(barred) if self.weak_bans.holds(now.at, barred) => Affiliation::Outcast,
+            Some(_) | None => affiliation,
         };
         let who = Arriving {
             affiliation,
@@ -117,7 +121,7 @@ impl Room {
         let endpoint = match caller {
             // Checklist X-6: a Contact names its owner.
             Caller::Anonymous => self.roster.person(person).map(|p| p.hidden_entity.clone()).unwrap_or_default(),
-            Caller::Account { .. } | Caller::Claimed { .. } => endpoint,
+            Caller::Account { .. } | Caller::Claimed { .. } | Caller::Trunk { .. } => endpoint,
         };
         let joined_unix_ms = now.unix_ms;
         let (confirmed, held, listens_only, speaking) = (false, false, false, false);

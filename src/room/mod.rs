@@ -69,6 +69,8 @@ pub struct Room {
     lists: Lists,
     roster: Roster,
     quarantine: Quarantine,
+    /// Numbers that are banned for a while (rule R3).
+    weak_bans: Quarantine,
     out: Outbox,
     rng: StdRng,
     stage: Stage,
@@ -122,6 +124,7 @@ impl Room {
             directory,
             roster: Roster::default(),
             quarantine: Quarantine::default(),
+            weak_bans: Quarantine::default(),
             out: Outbox::default(),
             rng: StdRng::seed_from_u64(seed),
             stage: if record.locked_until_configured {

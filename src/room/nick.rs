@@ -67,6 +67,7 @@ pub(super) fn of_caller(caller: &Caller) -> String {
         Caller::Account { aor, name } => shown(name).or_else(|| shown(aor.user())),
         Caller::Claimed { uri, name } => name.as_deref().and_then(shown).or_else(|| shown(user_of(uri))),
         Caller::Anonymous => Some(ANONYMOUS.to_owned()),
+        Caller::Trunk { number, name, .. } => name.as_deref().and_then(shown).or_else(|| shown(number)),
     }
     .unwrap_or_else(|| NAMELESS.to_owned())
 }

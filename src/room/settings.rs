@@ -11,6 +11,8 @@ pub struct RoomSettings {
     pub phones_domain: BareJid,
     /// How long somebody who was put out stays out (rule R7).
     pub kick_quarantine: Duration,
+    /// How long a ban holds that has only a number to hold on to (rule R3).
+    pub weak_ban: Duration,
     /// How long a caller's last nick must be gone before their stand-in appears (rule R27).
     pub phone_occupant_delay: Duration,
     /// Stand-ins at once (rule R28).
@@ -31,6 +33,7 @@ impl RoomSettings {
         Self {
             phones_domain,
             kick_quarantine: Duration::from_secs(60),
+            weak_ban: Duration::from_secs(24 * 3600),
             phone_occupant_delay: Duration::from_secs(20),
             max_phone_occupants: 200,
             silence_limit_s: 60,

@@ -88,7 +88,9 @@ pub(super) fn entity(person: &PersonView, view: View) -> String {
         Some(Caller::Account { aor, .. }) if view == View::Moderator || (view == View::Member && !is_number(aor.user())) => {
             aor.as_str().to_owned()
         }
-        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous) | None => person.hidden_entity.clone(),
+        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. }) | None => {
+            person.hidden_entity.clone()
+        }
     }
 }
 
@@ -101,7 +103,8 @@ fn associated(room: &Room, person: &PersonView, view: View) -> Vec<String> {
         .map(|jid| format!("xmpp:{jid}"));
     let claim = match &person.caller {
         Some(Caller::Claimed { uri, .. }) if view == View::Moderator => Some(uri.clone()),
-        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous) | None => None,
+        Some(Caller::Trunk { number, .. }) if view == View::Moderator && is_number(number) => Some(format!("tel:{number}")),
+        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. }) | None => None,
     };
     jid.chain(claim).collect()
 }

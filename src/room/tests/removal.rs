@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::TrunkId;
 
 fn left(s: &Story, leg: LegId) -> Vec<EndCause> {
     s.events
@@ -231,6 +232,50 @@ fn r03_unproven_callers_cannot_be_banned() {
         };
         assert_eq!(s.ask(Asker::Occupant(olga), by_list), Err(Refusal::CannotBan));
         assert_eq!(s.kick(Asker::Occupant(olga), Target::Leg(leg)), Ok(Accepted::Done));
+    }
+}
+
+#[test]
+fn r03_a_ban_by_a_trunks_number_is_weak_and_limited_in_time() {
+    let telco = |number: &str| Caller::Trunk {
+        trunk: TrunkId::new("telco"),
+        number: number.to_owned(),
+        name: None,
+    };
+    let number = "+49301234567";
+    for by_list in [false, true] {
+        let mut s = Story::new();
+        let olga = s.enter("olga");
+        let leg = s.try_call(telco(number)).expect("may join");
+        let row = s.of_leg(leg);
+        assert_eq!(row.name, "+49…67", "rule R13");
+        let jid = s.stand_in(leg).expect("shown").jid;
+        let ban = if by_list {
+            Request::SetAffiliation {
+                jid,
+                affiliation: Affiliation::Outcast,
+                why: None,
+            }
+        } else {
+            Request::Ban {
+                target: Target::Leg(leg),
+                why: None,
+            }
+        };
+        assert_eq!(s.ask(Asker::Occupant(olga), ban), Ok(Accepted::Done));
+        assert_eq!(closes(&s, leg), 1);
+        assert_eq!(s.try_call(telco(number)), Err(Refusal::Banned));
+        // Neither the number behind another trunk, nor another behind this one, nor whoever merely claims it.
+        let other = Caller::Trunk {
+            trunk: TrunkId::new("pbx"),
+            number: number.to_owned(),
+            name: None,
+        };
+        for caller in [other, telco("+49301234568"), claimed(number), proven("ann")] {
+            assert!(s.try_call(caller.clone()).is_ok(), "{caller:?}");
+        }
+        s.pass(Duration::from_secs(24 * 3600));
+        assert!(s.try_call(telco(number)).is_ok());
     }
 }
 

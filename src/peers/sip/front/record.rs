@@ -10,7 +10,7 @@ pub struct CallRecord {
     pub correlation: Correlation,
     /// The room that was called.
     pub room: RoomName,
-    /// Who called: an AOR that was proven, `unproven` or `anonymous`; what somebody merely claims to be isn't recorded.
+    /// Who called: an AOR that was proven, `unproven`, `anonymous`, or `trunk` with its name; what somebody merely claims to be isn't recorded.
     pub caller: String,
     /// When the INVITE came, ms since the UNIX epoch.
     pub started_unix_ms: u64,
@@ -32,6 +32,7 @@ impl CallRecord {
             Caller::Account { aor, .. } => aor.as_str().to_owned(),
             Caller::Claimed { .. } => "unproven".to_owned(),
             Caller::Anonymous => "anonymous".to_owned(),
+            Caller::Trunk { trunk, .. } => format!("trunk {trunk}"),
         };
         Self {
             correlation,
