@@ -148,7 +148,7 @@ impl Phone {
         let local = local_towards(args.server)?;
         let how = args.proof.as_ref().map_or(Transport::Udp, |_| Transport::Tls);
         let (name, tls) = args.proof.map(|proof| (proof.name, proof.tls)).unzip();
-        let (transport, inbound) = SipTransport::bind(&[(how, local)], tls)?;
+        let (transport, inbound) = SipTransport::bind(&[(how, local)], tls, &[])?;
         let listeners: Vec<Listener> = transport.listening().iter().map(|(t, at)| Listener::plain(*t, *at)).collect();
         let bound = listeners.first().map_or(local, |l| l.local);
         let socket = UdpSocket::bind(local)?;

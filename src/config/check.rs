@@ -72,7 +72,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
     };
     let tls_name = s.text("tls_name", parse::sip_host);
     let tls = tls(r, &mut s, [&domain, &tls_name]);
-    let wants_tls = listen.iter().flatten().any(|l| l.transport == Transport::Tls);
+    let wants_tls = listen.iter().flatten().any(|l| l.transport.is_protected());
     if wants_tls && !s.any_given(&[tls::CERTIFICATE]) {
         s.mistake("listen", format!("TLS needs `{}` and `{}`", tls::CERTIFICATE, tls::KEY));
     }
@@ -84,6 +84,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
     let anonymous = s.flag("anonymous").unwrap_or(true);
     let codecs = distinct(&mut s, "codecs", choice(parse::CODECS));
     let notify_interval = seconds(s.number("notify_interval_s", 0..=60).unwrap_or(5));
+    let websocket_origins = s.list("websocket_origins", parse::origin).unwrap_or_default();
     s.finish();
     let everywhere = |transport| Listen {
         transport,
@@ -100,6 +101,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         advertise,
         tls,
         tls_name,
+        websocket_origins,
         anonymous,
         digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]),
@@ -165,7 +167,7 @@ fn media(r: &Reader<'_>, mut s: Section<'_>, sip: Option<&Sip>) -> Media {
         gain_control: s.flag("gain_control").unwrap_or(false),
         noise_suppression: s.flag("noise_suppression").unwrap_or(false),
     };
-    let hidden = sip.is_none_or(|sip| sip.listen.iter().any(|l| l.transport == Transport::Tls));
+    let hidden = sip.is_none_or(|sip| sip.listen.iter().any(|l| l.transport.is_protected()));
     if media.srtp == Policy::Required && !hidden {
         let problem =
             "keys that phones send in plain SIP do not count, and [sip] listen names no tls address: only phones with DTLS-SRTP can call";

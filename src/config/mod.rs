@@ -85,10 +85,12 @@ pub struct Sip {
     pub listen: Vec<Listen>,
     /// What is told instead of the listening addresses.
     pub advertise: Advertise,
-    /// Where certificate and key are; given if one of the listening addresses is for TLS.
+    /// Where certificate and key are; given if one of the listening addresses is for TLS or secure WebSocket.
     pub tls: Option<TlsFiles>,
     /// What is told over TLS instead of an address, in lower case.
     pub tls_name: Option<String>,
+    /// The pages whose scripts may connect by WebSocket, as browsers name them; all if empty.
+    pub websocket_origins: Vec<String>,
     /// Realm of digest authentication.
     pub realm: String,
     /// Digest algorithms, best first; never empty.
@@ -110,6 +112,20 @@ pub enum Transport {
     Tcp,
     /// Protected streams.
     Tls,
+    /// WebSocket.
+    Ws,
+    /// Secure WebSocket.
+    Wss,
+}
+
+impl Transport {
+    /// By TLS, with our certificate.
+    pub fn is_protected(self) -> bool {
+        match self {
+            Self::Udp | Self::Tcp | Self::Ws => false,
+            Self::Tls | Self::Wss => true,
+        }
+    }
 }
 
 /// An algorithm of digest authentication (RFC 8760).

@@ -64,7 +64,7 @@ pub(super) const LEVELS: &[(&str, tracing::Level)] = &[
 
 pub(super) const FORMATS: &[(&str, bool)] = &[("text", false), ("json", true)];
 
-/// `udp:0.0.0.0:5060`, or without the port: 5060, and 5061 for TLS (RFC 3261 section 19.1.2).
+/// `udp:0.0.0.0:5060`, or without the port: 5060, and 5061 for TLS (RFC 3261 section 19.1.2), 80 and 443 for WebSocket (RFC 7118 section 5.5).
 pub(super) fn listen(text: &str) -> Result<Listen, String> {
     let wrong = || "must be a transport, an address and a port, like \"udp:0.0.0.0:5060\"".to_owned();
     let (transport, address) = text.split_once(':').ok_or_else(wrong)?;
@@ -72,6 +72,8 @@ pub(super) fn listen(text: &str) -> Result<Listen, String> {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
         "tls" => Transport::Tls,
+        "ws" => Transport::Ws,
+        "wss" => Transport::Wss,
         _ => return Err(wrong()),
     };
     let alone = |address: &str| address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -87,6 +89,8 @@ pub(super) fn default_port(transport: Transport) -> u16 {
     match transport {
         Transport::Udp | Transport::Tcp => 5060,
         Transport::Tls => 5061,
+        Transport::Ws => 80,
+        Transport::Wss => 443,
     }
 }
 
@@ -155,6 +159,14 @@ pub(super) fn sip_host(text: &str) -> Result<String, String> {
     } else {
         Err("must be a domain name".into())
     }
+}
+
+/// `https://www.example.com`, as browsers write it: in lower case, without a path (RFC 6454 section 6.2).
+pub(super) fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']))
+        .map(|_| text.to_ascii_lowercase())
+        .ok_or_else(|| "must be the origin of a page, like \"https://www.example.com\"".to_owned())
 }
 
 /// A domain of the chat side, as a JID without local part.

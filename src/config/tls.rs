@@ -194,13 +194,16 @@ mod tests {
         };
         assert_eq!(listening(BOTH)[2], at(Transport::Tls, "0.0.0.0:5061"));
         let listed = listening(&format!(
-            "{BOTH}\ntls_ca = 'c.pem'\nlisten = ['tls:192.0.2.1', 'tls:[::]', 'tls:[::1]:7', 'udp:192.0.2.1']"
+            "{BOTH}\ntls_ca = 'c.pem'\nlisten = ['tls:192.0.2.1', 'tls:[::]', 'tls:[::1]:7', 'udp:192.0.2.1', 'ws:192.0.2.1', 'wss:192.0.2.1', 'wss:[::]:5063']"
         ));
         let expected = [
             at(Transport::Tls, "192.0.2.1:5061"),
             at(Transport::Tls, "[::]:5061"),
             at(Transport::Tls, "[::1]:7"),
             at(Transport::Udp, "192.0.2.1:5060"),
+            at(Transport::Ws, "192.0.2.1:80"),
+            at(Transport::Wss, "192.0.2.1:443"),
+            at(Transport::Wss, "[::]:5063"),
         ];
         assert_eq!(listed, expected);
     }
@@ -242,6 +245,14 @@ mod tests {
         assert_eq!(
             folder.mistake("listen = ['tls:0.0.0.0:5061']"),
             "line 3: sip.listen: TLS needs `tls_certificate` and `tls_key`"
+        );
+        assert_eq!(
+            folder.mistake("listen = ['wss:0.0.0.0:5063']"),
+            "line 3: sip.listen: TLS needs `tls_certificate` and `tls_key`"
+        );
+        assert_eq!(
+            folder.mistake("websocket_origins = ['https://www.example.com/', 'https://www.example.com']"),
+            "line 3: sip.websocket_origins: must be the origin of a page, like \"https://www.example.com\""
         );
         assert_eq!(
             folder.mistake("tls_certificate = 'c.pem'"),

@@ -373,7 +373,7 @@ impl World {
                 return;
             }
             // Nothing is lost, and messages come whole.
-            Transport::Tls => {
+            Transport::Tls | Transport::Ws | Transport::Wss => {
                 let Target::Flow(flow) = transmit.target else {
                     panic!("the phones keep their connections")
                 };

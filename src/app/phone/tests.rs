@@ -25,7 +25,7 @@ impl Callee {
     }
 
     fn by(how: Transport, tls: Option<Tls>) -> Self {
-        let (transport, inbound) = SipTransport::bind(&[(how, ([127, 0, 0, 1], 0).into())], tls).expect("a port");
+        let (transport, inbound) = SipTransport::bind(&[(how, ([127, 0, 0, 1], 0).into())], tls, &[]).expect("a port");
         let (_, address) = transport.listening()[0];
         let voice = UdpSocket::bind("127.0.0.1:0").expect("a port");
         Self {

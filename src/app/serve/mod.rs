@@ -119,7 +119,8 @@ impl Server {
         let plane = settings::plane_config(config, rng.random())?;
         let plane = SharedMedia::start(plane, reports).map_err(StartError::Media)?;
         let (certificate, tls) = config.sip.tls.clone().map(Certificate::open).transpose()?.unzip();
-        let (transport, sockets) = SipTransport::bind(&settings::listen_addresses(config), tls).map_err(StartError::Sip)?;
+        let (transport, sockets) =
+            SipTransport::bind(&settings::listen_addresses(config), tls, &config.sip.websocket_origins).map_err(StartError::Sip)?;
         let transport = Arc::new(transport);
         let listeners = settings::listeners(config, transport.listening().to_vec());
         let sip_addresses = listeners.iter().map(|l| (l.transport, l.local)).collect();

@@ -31,6 +31,8 @@ pub(super) fn listen_addresses(config: &Config) -> Vec<(Transport, SocketAddr)> 
         config::Transport::Udp => Transport::Udp,
         config::Transport::Tcp => Transport::Tcp,
         config::Transport::Tls => Transport::Tls,
+        config::Transport::Ws => Transport::Ws,
+        config::Transport::Wss => Transport::Wss,
     };
     config.sip.listen.iter().map(|l| (transport(l.transport), l.address)).collect()
 }
@@ -41,7 +43,7 @@ pub(super) fn listeners(config: &Config, bound: Vec<(Transport, SocketAddr)>) ->
     let listener = |(transport, local): (Transport, SocketAddr)| {
         let mut listener = Listener::plain(transport, local);
         match (&config.sip.tls_name, config.sip.advertise.of(local.ip())) {
-            (Some(name), _) if transport == Transport::Tls => listener.host.clone_from(name),
+            (Some(name), _) if transport.is_protected() => listener.host.clone_from(name),
             (_, Some(public)) => listener.host = plain_host(public),
             (_, None) if local.ip().is_unspecified() => listener.host = plain_host(outward_ip(local.ip())),
             (_, None) => {}

@@ -117,15 +117,23 @@ pub(super) struct Connections {
     pub(super) inbound: mpsc::Sender<Inbound>,
     pub(super) handshakes: Arc<Handshakes>,
     pub(super) counters: Arc<SipSocketCounters>,
+    /// Pages whose scripts may connect by WebSocket; all if empty.
+    pub(super) origins: Arc<[String]>,
 }
 
 impl Connections {
-    pub(super) fn new(inbound: mpsc::Sender<Inbound>, handshakes: Handshakes, counters: Arc<SipSocketCounters>) -> Self {
+    pub(super) fn new(
+        inbound: mpsc::Sender<Inbound>,
+        handshakes: Handshakes,
+        counters: Arc<SipSocketCounters>,
+        origins: &[String],
+    ) -> Self {
         Self {
             table: Arc::default(),
             inbound,
             handshakes: Arc::new(handshakes),
             counters,
+            origins: origins.into(),
         }
     }
 
@@ -134,15 +142,15 @@ impl Connections {
         act(&mut self.table.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes a connection of theirs, if there is room for it. New requests to where it comes from take it too, but not if they are to go by TLS:
-    /// who connects to us proves no name (RFC 5923 asks for both certificates).
+    /// Notes a connection of theirs, if there is room for it. New requests to where it comes from take it too by TCP, but not by TLS: who connects
+    /// to us proves no name (RFC 5923 asks for both certificates). Nobody is called by WebSocket.
     pub(super) fn accept(&self, transport: Transport, local: SocketAddr, remote: SocketAddr) -> Option<(Flow, Waiting)> {
         let peer = Peer {
             transport,
             remote,
             name: None,
         };
-        self.open(transport, local, remote, (transport != Transport::Tls).then_some(peer))
+        self.open(transport, local, remote, (transport == Transport::Tcp).then_some(peer))
     }
 
     fn open(&self, transport: Transport, local: SocketAddr, remote: SocketAddr, peer: Option<Peer>) -> Option<(Flow, Waiting)> {
@@ -232,7 +240,7 @@ mod tests {
     fn one_ipv6_network_is_one_source() {
         let counters = Arc::new(SipSocketCounters::default());
         let (inbound, _sip) = mpsc::channel(1);
-        let connections = Connections::new(inbound, Handshakes::new(None, Arc::clone(&counters)), counters);
+        let connections = Connections::new(inbound, Handshakes::new(None, Arc::clone(&counters)), counters, &[]);
         let local = "[2001:db8::1]:5060".parse().expect("an address");
         let open = |network: u16, host: usize| {
             let remote = format!("[2001:db8:0:{network:x}::{host:x}]:5060").parse().expect("an address");

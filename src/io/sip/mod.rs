@@ -1,4 +1,4 @@
-//! SIP's sockets: UDP, TCP and TLS, in and out. Moves bytes and cuts streams into messages; knows no transaction.
+//! SIP's sockets: UDP, TCP and TLS, in and out, and WebSocket, in. Moves bytes and cuts streams into messages; knows no transaction.
 //!
 //! Towards the SIP task there is one bounded channel: who writes to it waits, so that a flood stays with its sender. Away from the SIP task nothing
 //! ever waits: a datagram that the kernel won't take is lost, a connection that doesn't keep up is cut.
@@ -7,6 +7,7 @@ mod connections;
 mod stream;
 mod tls;
 mod udp;
+mod ws;
 
 use std::{
     io,
@@ -49,8 +50,14 @@ pub struct SipSocketCounters {
     pub handshakes_late: AtomicU64,
     /// TLS handshakes that came to nothing: no TLS, no version or cipher in common, a certificate that isn't believed, a peer that left.
     pub handshakes_failed: AtomicU64,
-    /// TLS connections that ended in a breach of the protocol, renegotiation among them.
+    /// TLS and WebSocket connections that ended in a breach of the protocol, renegotiation among them.
     pub connections_broken: AtomicU64,
+    /// WebSocket handshakes that were refused, or were none.
+    pub upgrades_refused: AtomicU64,
+    /// WebSocket handshakes that took too long.
+    pub upgrades_late: AtomicU64,
+    /// Connections closed because of a message longer than 64 KiB.
+    pub messages_too_long: AtomicU64,
 }
 
 impl SipSocketCounters {
@@ -73,12 +80,12 @@ pub struct SipTransport {
 
 impl SipTransport {
     /// Opens all sockets, and reports what comes on them; to be called inside of a tokio runtime. Port 0 takes any: see [`listening`](Self::listening).
-    /// Without `tls` every handshake fails.
-    pub fn bind(listen: &[(Transport, SocketAddr)], tls: Option<Tls>) -> io::Result<(Self, mpsc::Receiver<Inbound>)> {
+    /// Without `tls` every handshake fails. `origins` are the pages whose scripts may connect by WebSocket, all if empty.
+    pub fn bind(listen: &[(Transport, SocketAddr)], tls: Option<Tls>, origins: &[String]) -> io::Result<(Self, mpsc::Receiver<Inbound>)> {
         let (inbound, received) = mpsc::channel(INBOUND_QUEUE);
         let counters = Arc::new(SipSocketCounters::default());
         let handshakes = Handshakes::new(tls, Arc::clone(&counters));
-        let connections = Connections::new(inbound.clone(), handshakes, Arc::clone(&counters));
+        let connections = Connections::new(inbound.clone(), handshakes, Arc::clone(&counters), origins);
         let mut tasks = JoinSet::new();
         let mut ports = Vec::new();
         let mut listening = Vec::new();
@@ -90,7 +97,7 @@ impl SipTransport {
                     tasks.spawn(port.clone().receive(inbound.clone()));
                     ports.push(port);
                 }
-                Transport::Tcp | Transport::Tls => {
+                Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => {
                     let listener = stream::listen(*address).map_err(|e| named(*transport, *address, &e))?;
                     let local = listener.local_addr()?;
                     listening.push((*transport, local));
@@ -146,9 +153,10 @@ impl SipTransport {
                     SipSocketCounters::count(&self.counters.messages_dropped);
                 }
             }
-            // There is nothing to connect.
+            // There is nothing to connect, or nothing to connect to.
             Target::Connect {
-                transport: Transport::Udp, ..
+                transport: Transport::Udp | Transport::Ws | Transport::Wss,
+                ..
             } => self.report(Inbound::Unreachable(target)),
             Target::Connect {
                 transport,

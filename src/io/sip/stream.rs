@@ -1,4 +1,4 @@
-//! TCP and TLS connections of SIP: one task each, which reads, writes, and ends when either is over.
+//! Connections of SIP: one task each, which reads, writes, and ends when either is over.
 
 use std::{
     io,
@@ -20,28 +20,29 @@ use super::{
     connections::{Connections, Peer, Waiting},
     tls::End,
     udp::mark,
+    ws,
 };
 use crate::sip::{
     endpoint::{Flow, Inbound, Transport},
-    msg::{FramingLost, StreamDecoder, StreamItem},
+    msg::{FramingLost, StreamDecoder, StreamItem, Why},
 };
 
 /// How long a connection may take to come about (rule R42).
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a connection may take to say its first message, and any message to come to its end.
-const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
 /// How long a connection may be silent: longer than the longest subscription, so that its refresh still finds it.
-const IDLE_LIMIT: Duration = Duration::from_secs(65 * 60);
+pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(65 * 60);
 /// How long one write may take before the peer counts as gone.
-const WRITE_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// How long we go on writing after a stream that can't be read on, so that the 400 gets out.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// When the kernel begins to ask a silent peer whether it lives.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 /// How long the acceptor rests when the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// One read: a few messages.
-const READ: usize = 8 * 1024;
+pub(super) const READ: usize = 8 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 512;
 
@@ -111,14 +112,29 @@ async fn connect(flow: Flow) -> io::Result<TcpStream> {
 /// Protects a connection where it is to be, and serves it; none if that fails.
 async fn run(stream: TcpStream, flow: Flow, end: End, mut waiting: Waiting, connections: &Connections) -> Option<()> {
     tune(&stream);
-    if flow.transport == Transport::Tls {
-        let stream = tokio::select! {
-            secured = connections.handshakes.secure(stream, flow.remote, end) => secured?,
-            _ = &mut waiting.cut => return None,
-        };
-        serve(stream, flow, waiting, connections).await;
-    } else {
-        serve(stream, flow, waiting, connections).await;
+    match flow.transport {
+        Transport::Tls | Transport::Wss => {
+            let stream = tokio::select! {
+                secured = connections.handshakes.secure(stream, flow.remote, end) => secured?,
+                _ = &mut waiting.cut => return None,
+            };
+            talk(stream, flow, waiting, connections).await
+        }
+        Transport::Udp | Transport::Tcp | Transport::Ws => talk(stream, flow, waiting, connections).await,
+    }
+}
+
+/// Serves a connection in the manner of its transport; none if it didn't come to that.
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, flow: Flow, mut waiting: Waiting, connections: &Connections) -> Option<()> {
+    match flow.transport {
+        Transport::Ws | Transport::Wss => {
+            let socket = tokio::select! {
+                socket = ws::upgrade(stream, &connections.origins, &connections.counters) => socket?,
+                _ = &mut waiting.cut => return None,
+            };
+            ws::serve(socket, flow, waiting, connections).await;
+        }
+        Transport::Udp | Transport::Tcp | Transport::Tls => serve(stream, flow, waiting, connections).await,
     }
     Some(())
 }
@@ -197,6 +213,9 @@ async fn read(mut reader: ReadHalf<impl AsyncRead>, flow: Flow, connections: &Co
                     continue;
                 }
                 Err(FramingLost(malformed)) => {
+                    if malformed.why == Why::TooLarge {
+                        SipSocketCounters::count(&connections.counters.messages_too_long);
+                    }
                     let _ = connections
                         .inbound
                         .send(Inbound::Message {

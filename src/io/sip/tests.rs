@@ -1,4 +1,5 @@
 mod tls;
+mod ws;
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 fn bound() -> (SipTransport, mpsc::Receiver<Inbound>, SocketAddr, SocketAddr) {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let (transport, received) = SipTransport::bind(&[(Transport::Udp, any), (Transport::Tcp, any)], None).expect("free ports");
+    let (transport, received) = SipTransport::bind(&[(Transport::Udp, any), (Transport::Tcp, any)], None, &[]).expect("free ports");
     let (udp, tcp) = (transport.listening()[0].1, transport.listening()[1].1);
     (transport, received, udp, tcp)
 }

@@ -21,6 +21,8 @@ pub(crate) fn locate(uri: &Uri, ways: &Ways, local: Option<SocketAddr>) -> Resul
         (false, Some("tcp")) => Transport::Tcp,
         // `sips` says TLS, and `transport` over what: `tls` is an old spelling of `tcp` there (RFC 3261 section 26.2.2, RFC 5630 section 3.1.4).
         (false, Some("tls")) | (true, None | Some("tcp" | "tls")) => Transport::Tls,
+        // The peer connects, never we: behind such a Contact, whose host is `.invalid` mostly, there is only its flow (RFC 7118 section 5).
+        (_, Some("ws")) => return Err(ONLY_BY_FLOW),
         (_, Some(_)) => return Err(Unsendable("cannot resolve: a transport that we don't have")),
     };
     let (address, name) = match &uri.host {
@@ -50,8 +52,11 @@ pub(crate) fn locate(uri: &Uri, ways: &Ways, local: Option<SocketAddr>) -> Resul
             remote,
             name,
         },
+        Transport::Ws | Transport::Wss => return Err(ONLY_BY_FLOW),
     })
 }
+
+const ONLY_BY_FLOW: Unsendable = Unsendable("its WebSocket connection is gone");
 
 const IN_THE_OPEN: Unsendable = Unsendable("its TLS connection is gone, and its Contact is in the open");
 

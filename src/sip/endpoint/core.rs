@@ -99,6 +99,11 @@ impl Core {
                 Transport::Udp => {}
                 // `sips` says it all (RFC 5630 section 3.1.4).
                 Transport::Tls if secure => sip.secure = true,
+                // `ws` is no old spelling of something else, so it is said beside `sips` too (RFC 7118 section 5.5).
+                transport @ (Transport::Ws | Transport::Wss) => {
+                    sip.secure = secure;
+                    sip.params.set("transport", Some(transport.as_param()));
+                }
                 transport @ (Transport::Tcp | Transport::Tls) => sip.params.set("transport", Some(transport.as_param())),
             }
         }

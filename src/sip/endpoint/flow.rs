@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-use crate::sip::msg::{DEFAULT_PORT, DEFAULT_TLS_PORT, Malformed, Message};
+use crate::sip::msg::{DEFAULT_PORT, DEFAULT_TLS_PORT, DEFAULT_WS_PORT, DEFAULT_WSS_PORT, Malformed, Message};
 
 /// How messages travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,10 @@ pub enum Transport {
     Tcp,
     /// A stream that nobody between reads or changes (RFC 3261 section 26.2.1).
     Tls,
+    /// WebSocket messages (RFC 7118): the only stream that a browser has. Only peers connect.
+    Ws,
+    /// The same over TLS.
+    Wss,
 }
 
 impl Transport {
@@ -22,15 +26,18 @@ impl Transport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
 
-    /// The name in a `transport` parameter (RFC 3261 section 19.1.1).
+    /// The name in a `transport` parameter (RFC 3261 section 19.1.1); there WebSocket has one name, secure or not (RFC 7118 section 5.2).
     pub fn as_param(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws | Self::Wss => "ws",
         }
     }
 
@@ -38,30 +45,35 @@ impl Transport {
     pub fn is_reliable(self) -> bool {
         match self {
             Self::Udp => false,
-            Self::Tcp | Self::Tls => true,
+            Self::Tcp | Self::Tls | Self::Ws | Self::Wss => true,
         }
     }
 
     /// Whether what travels, keys included, is hidden from others on this hop (rule R72, RFC 4568 section 7).
     pub fn is_protected(self) -> bool {
         match self {
-            Self::Udp | Self::Tcp => false,
-            Self::Tls => true,
+            Self::Udp | Self::Tcp | Self::Ws => false,
+            Self::Tls | Self::Wss => true,
         }
     }
 
-    /// The port where none is named (RFC 3261 sections 18.2.2 and 19.1.2).
+    /// The port where none is named (RFC 3261 sections 18.2.2 and 19.1.2, RFC 7118 section 5.5).
     pub fn default_port(self) -> u16 {
         match self {
             Self::Udp | Self::Tcp => DEFAULT_PORT,
             Self::Tls => DEFAULT_TLS_PORT,
+            Self::Ws => DEFAULT_WS_PORT,
+            Self::Wss => DEFAULT_WSS_PORT,
         }
     }
 }
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_param())
+        f.write_str(match self {
+            Self::Wss => "wss",
+            Self::Udp | Self::Tcp | Self::Tls | Self::Ws => self.as_param(),
+        })
     }
 }
 
@@ -145,7 +157,7 @@ pub struct Transmit {
 /// What the sockets report.
 #[derive(Debug)]
 pub enum Inbound {
-    /// A datagram, unread.
+    /// A datagram or a WebSocket message, unread: the transport keeps messages apart.
     Datagram {
         /// Where from.
         flow: Flow,

@@ -26,4 +26,4 @@ pub use parse::{MAX_HEADERS, MAX_MESSAGE, Malformed, Why, parse_datagram};
 pub use refer::{DialogId, ReferTo};
 pub use stream::{FramingLost, StreamDecoder, StreamItem};
 pub use typed::{CSeq, Contacts, MediaType, NameAddr, RAck, Refresher, SessionExpires, Tagged, Via};
-pub use uri::{BadUri, DEFAULT_PORT, DEFAULT_TLS_PORT, Host, SipUri, Uri};
+pub use uri::{BadUri, DEFAULT_PORT, DEFAULT_TLS_PORT, DEFAULT_WS_PORT, DEFAULT_WSS_PORT, Host, SipUri, Uri};

@@ -153,6 +153,10 @@ impl Uri {
 pub const DEFAULT_PORT: u16 = 5060;
 /// The port of `sips:`, and of `sip:` over TLS (RFC 3261 section 19.1.2).
 pub const DEFAULT_TLS_PORT: u16 = 5061;
+/// The port of WebSocket where none is named (RFC 7118 section 5.5).
+pub const DEFAULT_WS_PORT: u16 = 80;
+/// The port of secure WebSocket where none is named (RFC 7118 section 5.5).
+pub const DEFAULT_WSS_PORT: u16 = 443;
 
 impl SipUri {
     fn parse(rest: &str, secure: bool) -> Result<Self, BadUri> {

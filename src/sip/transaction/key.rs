@@ -81,7 +81,7 @@ impl Seen {
     /// `maddr` isn't honoured: with it anybody could have us send to a third party.
     pub(crate) fn response_target(&self) -> Target {
         match self.flow.transport {
-            Transport::Tcp | Transport::Tls => Target::Flow(self.flow),
+            Transport::Tcp | Transport::Tls | Transport::Ws | Transport::Wss => Target::Flow(self.flow),
             Transport::Udp => {
                 let mut flow = self.flow;
                 if !self.via.params.has("rport") {
@@ -95,7 +95,8 @@ impl Seen {
     /// Where responses go when the connection is gone (RFC 3261 section 18.2.2).
     pub(crate) fn response_fallback(&self) -> Option<Target> {
         match self.flow.transport {
-            Transport::Udp => None,
+            // To a browser only the browser can connect (RFC 7118 section 5.3).
+            Transport::Udp | Transport::Ws | Transport::Wss => None,
             transport @ (Transport::Tcp | Transport::Tls) => Some(Target::Connect {
                 transport,
                 local: self.flow.local,

@@ -78,7 +78,7 @@ impl Authority {
 
 fn bound(tls: Tls) -> (SipTransport, mpsc::Receiver<Inbound>, SocketAddr) {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let (transport, received) = SipTransport::bind(&[(Transport::Tls, any)], Some(tls)).expect("a free port");
+    let (transport, received) = SipTransport::bind(&[(Transport::Tls, any)], Some(tls), &[]).expect("a free port");
     let local = transport.listening()[0].1;
     (transport, received, local)
 }
@@ -108,7 +108,7 @@ async fn closed(stream: &mut TcpStream) {
         .expect("closed in time");
 }
 
-async fn counted(counter: &AtomicU64, number: u64) {
+pub(super) async fn counted(counter: &AtomicU64, number: u64) {
     timeout(DEADLINE, async {
         while counter.load(Ordering::Relaxed) < number {
             tokio::task::yield_now().await;

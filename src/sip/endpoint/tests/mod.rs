@@ -12,6 +12,7 @@ mod subscriptions;
 mod tls;
 mod uac;
 mod uas;
+mod ws;
 
 use std::{
     net::SocketAddr,
@@ -33,6 +34,7 @@ pub(super) struct Lab {
 pub(super) const PEER: &str = "192.0.2.1:5070";
 const LISTEN: &str = "198.51.100.1:5060";
 const LISTEN_TLS: &str = "198.51.100.1:5061";
+const LISTEN_WSS: &str = "198.51.100.1:443";
 
 pub(super) fn address(text: &str) -> SocketAddr {
     text.parse().expect("an address")
@@ -52,6 +54,7 @@ pub(super) fn config() -> EndpointConfig {
         Listener::plain(Transport::Udp, address(LISTEN)),
         Listener::plain(Transport::Tcp, address(LISTEN)),
         Listener::plain(Transport::Tls, address(LISTEN_TLS)),
+        Listener::plain(Transport::Wss, address(LISTEN_WSS)),
     ])
 }
 
@@ -87,7 +90,7 @@ impl Lab {
     /// The peer sends this.
     pub(super) fn hear(&mut self, text: &str) {
         let inbound = match self.flow.transport {
-            Transport::Udp => Inbound::Datagram {
+            Transport::Udp | Transport::Ws | Transport::Wss => Inbound::Datagram {
                 flow: self.flow,
                 bytes: text.as_bytes().to_vec(),
             },
