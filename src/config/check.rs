@@ -10,7 +10,7 @@ use super::{
     TlsFiles, TlsMistake, Transport, Xmpp,
     parse::{self, choice},
     read::{Reader, Section, not_empty},
-    tls,
+    tls, trunk,
 };
 use crate::model::{
     Account, Affiliation, Aor, AudioAccess, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec, srtp::Policy,
@@ -40,6 +40,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         .as_ref()
         .map_or(("invalid", "invalid"), |s| (s.domain.as_str(), s.realm.as_str()));
     let accounts = users(top.sections("user"), domain, realm);
+    let trunks = trunk::trunks(top.sections("trunk"), &accounts);
     let mut store = top.section("store");
     let path = store.text("path", parse::path);
     store.finish();
@@ -56,6 +57,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         rooms,
         declared,
         directory: Arc::new(ConfigDirectory::new(accounts)),
+        trunks,
         store: r.path(path.unwrap_or_else(|| "/var/lib/cusax/cusax.db".into())),
         control: r.path(socket.unwrap_or_else(|| "/run/cusax/control.sock".into())),
         recording,

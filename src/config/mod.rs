@@ -11,6 +11,7 @@ mod secret;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod trunk;
 
 use std::{
     fmt,
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec, srtp::Policy};
+use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec, srtp::Policy, trunk::Trunk};
 
 pub use directory::ConfigDirectory;
 pub use mistake::{Mistake, Mistakes};
@@ -46,6 +47,8 @@ pub struct Config {
     pub declared: Vec<RoomRecord>,
     /// The people whom the file names.
     pub directory: Arc<ConfigDirectory>,
+    /// Providers and PBXs, in the order in which they are tried.
+    pub trunks: Vec<Trunk>,
     /// The database.
     pub store: PathBuf,
     /// The operator's socket.
@@ -67,6 +70,7 @@ impl fmt::Debug for Config {
             .field("xmpp", &self.xmpp)
             .field("rooms", &self.rooms)
             .field("directory", &self.directory)
+            .field("trunks", &self.trunks)
             .field("store", &self.store)
             .field("control", &self.control)
             .field("recording", &self.recording)

@@ -85,7 +85,7 @@ level = 'info'
         "line 22: room[1].owners: must be a chat address without resource, like \"ann@example.com\"",
         "line 23: room[2].name: must be given",
         "line 28: user.ann.sip: nobody can sign in as them: give `secret`, `secret_file`, CUSAX_USER_ANN_SECRET, or both `ha1_md5` and `ha1_sha256`",
-        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, room, user, store, control, recording, log)",
+        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, room, user, trunk, store, control, recording, log)",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -305,7 +305,7 @@ fn r82_recordings_need_a_folder_that_is_there() {
 
 /// The reference's lines, those of the form `#key = value` uncommented unless they have no default.
 fn uncommented() -> String {
-    const WITHOUT_DEFAULT: [&str; 14] = [
+    const WITHOUT_DEFAULT: [&str; 19] = [
         "music",
         "folder",
         "tls_certificate",
@@ -320,6 +320,11 @@ fn uncommented() -> String {
         "password_file",
         "ha1_md5",
         "ha1_sha256",
+        "transport",
+        "certificate",
+        "caller_id",
+        "caller_name",
+        "prefixes",
     ];
     let line = |line: &str| match line.strip_prefix('#').filter(|l| !l.starts_with(' ')) {
         Some(rest) if !WITHOUT_DEFAULT.contains(&rest.split(' ').next().unwrap_or_default()) => rest.to_owned(),
@@ -349,7 +354,7 @@ fn the_reference_lists_every_key() {
         }
     }
     for (section, mut keys) in listed {
-        let header = if matches!(section, "room" | "user") {
+        let header = if matches!(section, "room" | "user" | "trunk") {
             format!("[[{section}]]")
         } else {
             format!("[{section}]")

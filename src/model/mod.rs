@@ -15,6 +15,7 @@ pub mod record;
 pub mod role;
 pub mod srtp;
 pub mod time;
+pub mod trunk;
 
 pub use account::{Account, Caller, Directory};
 pub use ids::{Aor, BadRoomName, CallId, Correlation, LegId, OccupantId, PersonId, ReferId, RoomName, SubscriptionId, TrunkId};
