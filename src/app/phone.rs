@@ -26,6 +26,7 @@ use crate::{
             Body, CommandError, EndCause, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, OptionsAnswer,
             Presentation, Rejection, Target, Transport,
         },
+        locate::Way,
         msg::{BadUri, Uri},
         sdp::{LocalMedia, Negotiation, Terms, Unacceptable},
     },
@@ -187,7 +188,7 @@ impl Phone {
             name: Some(args.name),
             offer: Body::sdp(negotiation.dial()),
             credentials: args.credentials,
-            via: Some(match name {
+            via: Some(Way::To(match name {
                 None => Target::Flow(Flow {
                     transport: how,
                     local: bound,
@@ -200,7 +201,7 @@ impl Phone {
                     remote: args.server,
                     name: name.map(Arc::from),
                 },
-            }),
+            })),
             headers: Vec::new(),
         };
         let id = endpoint.invite(Instant::now(), invite.clone())?;

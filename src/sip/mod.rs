@@ -5,6 +5,7 @@ mod call;
 pub mod conference;
 mod dialog;
 pub mod endpoint;
+pub mod locate;
 pub mod msg;
 pub mod probe;
 mod refer;

@@ -323,6 +323,7 @@ impl Net {
             calls: 0,
             subscriptions: 0,
             refers: 0,
+            lookups: 0,
         };
         for side in &self.sides {
             assert_eq!(side.endpoint.population(), nothing);

@@ -20,6 +20,7 @@ use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
     Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
 };
+use cusax::sip::locate::Way;
 use cusax::sip::msg::{Uri, parse_datagram};
 use minidom::Element;
 use rand::rngs::StdRng;
@@ -480,7 +481,7 @@ impl World {
                 },
                 offer: Body::sdp(sdp),
                 credentials: phone.credentials.clone(),
-                via: Some(Target::Flow(phone.way)),
+                via: Some(Way::To(Target::Flow(phone.way))),
                 headers,
             };
             phone.call = Some(phone.endpoint.invite(now, args).expect("the server can be reached"));

@@ -100,8 +100,8 @@ pub(crate) struct Call {
     id: CallId,
     /// Whose share of the limits it takes.
     source: IpAddr,
-    /// What our Contact depends on.
-    way: Target,
+    /// What our Contact depends on; not known yet where our INVITE isn't answered.
+    way: Option<Target>,
     state: State,
     dialog: Option<DialogNo>,
     exchange: Exchange,
@@ -124,7 +124,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    fn new(id: CallId, source: IpAddr, way: Target, state: State) -> Self {
+    fn new(id: CallId, source: IpAddr, way: Option<Target>, state: State) -> Self {
         Self {
             id,
             source,
@@ -360,7 +360,8 @@ impl Call {
 
     /// Changes what our Contact says.
     fn present(&self, core: &mut Core, presentation: Presentation) -> Result<(), CommandError> {
-        Ok(core.present(&self.way, self.dialog.ok_or(CommandError::NotNow)?, presentation)?)
+        let way = self.way.as_ref().ok_or(CommandError::NotNow)?;
+        Ok(core.present(way, self.dialog.ok_or(CommandError::NotNow)?, presentation)?)
     }
 
     fn learn(&mut self, headers: &Headers) {
@@ -384,7 +385,7 @@ fn is_lost(report: &Report) -> bool {
     match &report.outcome {
         Ok((response, _)) => matches!(response.status, 408 | 481),
         Err(Failure::TimedOut) => true,
-        Err(Failure::Unreachable) => false,
+        Err(Failure::Unreachable | Failure::Unresolved) => false,
     }
 }
 

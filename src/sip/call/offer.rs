@@ -207,7 +207,7 @@ impl Call {
                 call: self.id,
                 status: response.status,
             }),
-            Err(Failure::TimedOut | Failure::Unreachable) => core.tell(Event::ReofferFailed {
+            Err(Failure::TimedOut | Failure::Unreachable | Failure::Unresolved) => core.tell(Event::ReofferFailed {
                 call: self.id,
                 status: 503,
             }),

@@ -36,7 +36,11 @@ impl Calls {
         let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
         let presentation = Presentation { user, focus: false };
         let first_seq = core.dice.cseq();
-        let contact = match core.contact(&Target::Flow(seen.flow), &presentation, asks_for_sips(&request)) {
+        let contact = match core
+            .clients
+            .ways
+            .contact(&Target::Flow(seen.flow), &presentation, asks_for_sips(&request))
+        {
             Ok(contact) => contact,
             Err(why) => return core.refuse(now, server, Reply::new(500).because(why.0)),
         };
@@ -58,7 +62,7 @@ impl Calls {
             agreed,
         };
         let id = self.next_id();
-        let mut call = Call::new(id, source, Target::Flow(seen.flow), State::Ringing(ringing));
+        let mut call = Call::new(id, source, Some(Target::Flow(seen.flow)), State::Ringing(ringing));
         call.learn(&request.headers);
         call.start_ringing(now);
         let no = core.dialogs.add(dialog);
@@ -82,8 +86,7 @@ impl Calls {
         let id = self.next_id();
         match Calling::start(core, now, Owner::Call(id), args) {
             Ok(calling) => {
-                let way = calling.target();
-                let call = Call::new(id, OURSELVES, way, State::Calling(Box::new(calling)));
+                let call = Call::new(id, OURSELVES, None, State::Calling(Box::new(calling)));
                 self.all.insert(id, call);
                 self.settle(core, id);
                 Ok(id)

@@ -5,10 +5,11 @@ use std::time::Instant;
 use super::{Call, CallTimer, State};
 use crate::sip::{
     auth::{Credentials, Session},
-    dialog::{Dialog, MAX_FORWARDS, locate},
+    dialog::{Dialog, MAX_FORWARDS},
     endpoint::{Body, CommandError, Core, EndCause, Event, Flow, InviteArgs, Target, body_of},
+    locate::Way,
     msg::{CSeq, Method, Name, NameAddr, Request, Response},
-    transaction::{ClientId, Failure, Owner, Report, timer::GIVE_UP},
+    transaction::{ClientId, Failure, OurContact, Outgoing, Owner, Report, timer::GIVE_UP},
 };
 
 /// How far a wish to cancel has come.
@@ -24,12 +25,11 @@ enum Cancel {
 #[derive(Debug)]
 pub(super) struct Calling {
     pub(super) invite: ClientId,
-    /// Without `Via`: for one more try with credentials.
+    /// Without `Via` and `Contact`: for one more try with credentials.
     request: Request,
-    target: Target,
+    contact: OurContact,
     credentials: Option<Credentials>,
     signed: bool,
-    contact: NameAddr,
     offer: Body,
     rings: bool,
     cancel: Cancel,
@@ -38,13 +38,11 @@ pub(super) struct Calling {
 impl Calling {
     /// Builds and sends the INVITE.
     pub(super) fn start(core: &mut Core, now: Instant, owner: Owner, args: InviteArgs) -> Result<Self, CommandError> {
-        let target = match args.via {
-            Some(target) => target,
-            None => locate(&args.to, &core.clients.ways, None)?,
+        let contact = OurContact {
+            presentation: args.presentation,
+            // RFC 3261 section 8.1.1.8.
+            secure: args.to.as_sip().is_some_and(|uri| uri.secure),
         };
-        // RFC 3261 section 8.1.1.8.
-        let secure = args.to.as_sip().is_some_and(|uri| uri.secure);
-        let contact = core.contact(&target, &args.presentation, secure)?;
         let mut from = NameAddr::new(args.from).with_tag(&core.dice.token());
         from.display = args.name;
         let mut request = Request::new(Method::Invite, args.to.clone());
@@ -54,32 +52,26 @@ impl Calling {
         headers.push(Name::To, NameAddr::new(args.to));
         headers.push(Name::CallId, core.dice.token());
         headers.push(Name::CSeq, CSeq::new(core.dice.cseq(), Method::Invite));
-        headers.push(Name::Contact, contact.clone());
         core.add_capabilities(headers);
         for (name, value) in args.headers {
             headers.push(name.as_str(), value);
         }
         request.set_body(&args.offer.content_type, args.offer.bytes.clone());
-        let invite = core.send(now, owner, request.clone(), target.clone())?;
+        let invite = core.send(now, Outgoing::outside(owner, request.clone(), contact.clone(), args.via)?)?;
         Ok(Self {
             invite,
             request,
-            target,
+            contact,
             credentials: args.credentials,
             signed: false,
-            contact,
             offer: args.offer,
             rings: false,
             cancel: Cancel::No,
         })
     }
 
-    pub(super) fn target(&self) -> Target {
-        self.target.clone()
-    }
-
-    /// Tries once more with credentials; `false` if there are none that would help.
-    fn answer_challenge(&mut self, core: &mut Core, now: Instant, owner: Owner, response: &Response) -> bool {
+    /// Tries once more with credentials, at the hop that asked for them; `false` if there are none that would help.
+    fn answer_challenge(&mut self, core: &mut Core, now: Instant, owner: Owner, response: &Response, way: Way) -> bool {
         let Some(credentials) = &self.credentials else { return false };
         let Ok(mut session) = Session::new(response, credentials, &core.dice.token()) else {
             return false;
@@ -99,7 +91,8 @@ impl Calling {
         for (name, value) in session.sign(&Method::Invite, &uri) {
             request.headers.push(name, value);
         }
-        match core.send(now, owner, request, self.target.clone()) {
+        let again = Outgoing::outside(owner, request, self.contact.clone(), Some(way));
+        match again.and_then(|again| core.send(now, again)) {
             Ok(invite) => {
                 self.invite = invite;
                 self.rings = false;
@@ -115,6 +108,7 @@ impl Call {
     pub(super) fn handle_invite_report(&mut self, core: &mut Core, now: Instant, report: Report) {
         let State::Calling(calling) = &mut self.state else { return };
         let cancelled = calling.cancel != Cancel::No;
+        let asked_by = report.target.map(Way::To);
         match report.outcome {
             Ok((response, _)) if response.status < 200 => {
                 calling.rings = true;
@@ -128,14 +122,15 @@ impl Call {
             Ok(_) if cancelled => self.end(core, now, EndCause::WeCancelled),
             Ok((response, _)) => {
                 let owner = Owner::Call(self.id);
-                let again = matches!(response.status, 401 | 407) && calling.answer_challenge(core, now, owner, &response);
-                if !again {
+                let way = asked_by.filter(|_| matches!(response.status, 401 | 407));
+                if !way.is_some_and(|way| calling.answer_challenge(core, now, owner, &response, way)) {
                     self.end(core, now, EndCause::Refused { response });
                 }
             }
             Err(_) if cancelled => self.end(core, now, EndCause::WeCancelled),
             Err(Failure::TimedOut) => self.end(core, now, EndCause::Unreachable("no answer")),
             Err(Failure::Unreachable) => self.end(core, now, EndCause::Unreachable("no connection")),
+            Err(Failure::Unresolved) => self.end(core, now, EndCause::Unreachable("the name leads nowhere")),
         }
     }
 
@@ -144,15 +139,14 @@ impl Call {
             return;
         };
         self.timers.stop_all();
-        let dialog = core
-            .clients
-            .request(calling.invite)
-            .map(|sent| Dialog::as_uac(flow, sent, response, calling.contact.clone()));
-        let Some(Ok(dialog)) = dialog else {
+        let sent = core.clients.request(calling.invite);
+        let dialog = sent.and_then(|sent| Dialog::as_uac(flow, sent, response, sent.headers.contact().ok()?).ok());
+        let Some(dialog) = dialog else {
             // They took the call, but what they say of themselves can't be read: there is nobody to acknowledge it to.
             return self.end(core, now, EndCause::Unreachable("an answer that can't be read"));
         };
         self.dialog = Some(core.dialogs.add(dialog));
+        self.way = Some(Target::Flow(flow));
         let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
         self.acknowledge(core, calling.invite, cseq);
         if calling.cancel != Cancel::No {
@@ -175,6 +169,9 @@ impl Call {
         let State::Calling(calling) = &mut self.state else { return };
         if !calling.rings {
             calling.cancel = Cancel::Wanted;
+            if core.clients.withdraw(now, calling.invite) {
+                self.end(core, now, EndCause::WeCancelled);
+            }
         } else if calling.cancel != Cancel::Sent {
             calling.cancel = Cancel::Sent;
             core.clients.cancel(now, &mut core.wire, calling.invite);
@@ -199,16 +196,27 @@ pub(super) fn dismiss(core: &mut Core, now: Instant, invite: ClientId, response:
     let Ok(mut dialog) = Dialog::as_uac(flow, sent, response, contact) else {
         return;
     };
-    let Ok(target) = dialog.hop(&core.clients.ways) else { return };
+    let Ok(way) = dialog.way(&core.clients.ways) else { return };
+    let local = Some(dialog.local_address);
     // A re-INVITE is answered late: its BYE has gone already.
     let inside = sent.headers.to().is_ok_and(|to| to.tag().is_some());
     let ack = dialog.ack(cseq.number);
     let acked = core
         .clients
-        .acknowledge(&mut core.wire, &mut core.dice, invite, ack, target.clone());
+        .acknowledge(&mut core.wire, &mut core.dice, invite, ack, (way.clone(), local));
     if acked.is_ok() && !inside {
         let bye = dialog.request(Method::Bye);
         // If it can't be sent, the peer's session timer has to end what we never wanted.
-        let _ = core.send(now, Owner::Nobody, bye, target);
+        let _ = core.send(
+            now,
+            Outgoing {
+                owner: Owner::Nobody,
+                dialog: None,
+                request: bye,
+                contact: None,
+                way,
+                local,
+            },
+        );
     }
 }

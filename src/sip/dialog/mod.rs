@@ -2,14 +2,13 @@
 //!
 //! A dialog may have several usages (RFC 5057): a call and its subscriptions. What they do is not known here.
 
-mod locate;
 mod table;
+mod way;
 
-pub(crate) use locate::locate;
 pub(crate) use table::{DialogNo, Dialogs};
 
 use super::{
-    endpoint::Flow,
+    endpoint::{Flow, Target},
     msg::{Access, CSeq, HeaderError, Method, Name, NameAddr, Request, Response, Uri},
     transaction::Seen,
 };
@@ -36,6 +35,8 @@ pub(crate) struct Dialog {
     target: Uri,
     routes: Vec<NameAddr>,
     reached: Reached,
+    /// Where the last request of ours came through, until the remote target changes.
+    settled: Option<Target>,
     /// Our listening address on which it began.
     pub(crate) local_address: std::net::SocketAddr,
     /// Our Contact.
@@ -97,6 +98,7 @@ impl Dialog {
             target,
             routes,
             reached,
+            settled: None,
             local_address: seen.flow.local,
             contact,
             owns_call_id: false,
@@ -125,6 +127,7 @@ impl Dialog {
             remote_seq: None,
             target,
             reached: Reached::new(routes.is_empty(), flow),
+            settled: None,
             routes,
             local_address: flow.local,
             contact,
@@ -149,6 +152,9 @@ impl Dialog {
     /// Takes the new remote target of a target refresh request or its 2xx (RFC 3261 section 12.2), and the way that it came.
     pub(crate) fn refresh_target(&mut self, contact: Access<NameAddr>, flow: Flow) {
         if let Ok(contact) = contact {
+            if self.routes.is_empty() && self.target != contact.uri {
+                self.settled = None;
+            }
             self.target = contact.uri;
         }
         if self.reached != Reached::Proxied {
@@ -169,7 +175,10 @@ impl Dialog {
     /// A request inside the dialog, with the next sequence number and all headers but `Via`.
     pub(crate) fn request(&mut self, method: Method) -> Request {
         self.local_seq += 1;
-        let refreshes = matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify);
+        let refreshes = matches!(
+            method,
+            Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer
+        );
         let mut request = self.write(method, self.local_seq);
         if refreshes {
             request.headers.push(Name::Contact, self.contact.clone());

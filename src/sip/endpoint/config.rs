@@ -1,6 +1,9 @@
 //! What the endpoint is told once, at its start.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::flow::Transport;
 
@@ -85,6 +88,9 @@ pub struct EndpointConfig {
     pub min_subscription: u32,
     /// How much is kept.
     pub limits: Limits,
+    /// How long a hop may say nothing at all before a request goes to the next one, if there is one; at most 32 s (RFC 3263 section 4.3 waits that
+    /// long for each).
+    pub hop_limit: Duration,
 }
 
 impl EndpointConfig {
@@ -99,6 +105,7 @@ impl EndpointConfig {
             max_subscription: 3600,
             min_subscription: 60,
             limits: Limits::default(),
+            hop_limit: Duration::from_secs(4),
         }
     }
 }

@@ -5,12 +5,12 @@ use std::{collections::VecDeque, time::Instant};
 use super::{
     EndpointConfig,
     event::{Body, CommandError, Event, Presentation},
-    flow::{Target, Transport},
+    flow::Target,
 };
 use crate::sip::{
     dialog::{DialogNo, Dialogs},
-    msg::{Headers, Method, Name, NameAddr, Request, Uri},
-    transaction::{ClientId, Clients, Dice, Outgoing, Owner, Reply, ServerId, Servers, Unsendable, Wire, host_of},
+    msg::{Headers, Method, Name, Request},
+    transaction::{ClientId, Clients, Dice, Outgoing, Owner, Reply, ServerId, Servers, Unsendable, Wire},
 };
 
 /// What calls and subscriptions work with.
@@ -36,7 +36,7 @@ impl Core {
             dice,
             wire: Wire::new(config.limits),
             servers: Servers::default(),
-            clients: Clients::new(config.listeners.clone()),
+            clients: Clients::new(&config),
             dialogs: Dialogs::default(),
             events: VecDeque::new(),
             config,
@@ -59,8 +59,7 @@ impl Core {
     }
 
     /// Sends a request that has all headers but `Via`.
-    pub(crate) fn send(&mut self, now: Instant, owner: Owner, request: Request, target: Target) -> Result<ClientId, Unsendable> {
-        let outgoing = Outgoing { owner, request, target };
+    pub(crate) fn send(&mut self, now: Instant, outgoing: Outgoing) -> Result<ClientId, Unsendable> {
         let sent = self.clients.send(now, &mut self.wire, &mut self.dice, outgoing);
         self.wire.counters.unsendable += u64::from(sent.is_err());
         sent
@@ -75,43 +74,31 @@ impl Core {
         method: Method,
         fill: impl FnOnce(&mut Request),
     ) -> Result<ClientId, Unsendable> {
-        let dialog = self.dialogs.get_mut(dialog).ok_or(NO_DIALOG)?;
-        let target = dialog.hop(&self.clients.ways)?;
-        let mut request = dialog.request(method);
-        fill(&mut request);
-        self.send(now, owner, request, target)
+        let mut outgoing = self.inside(owner, dialog, method)?;
+        fill(&mut outgoing.request);
+        self.send(now, outgoing)
+    }
+
+    /// A request inside a dialog, with its next number and all headers but `Via`.
+    pub(crate) fn inside(&mut self, owner: Owner, no: DialogNo, method: Method) -> Result<Outgoing, Unsendable> {
+        let dialog = self.dialogs.get_mut(no).ok_or(NO_DIALOG)?;
+        Ok(Outgoing {
+            owner,
+            dialog: Some(no),
+            way: dialog.way(&self.clients.ways)?,
+            local: Some(dialog.local_address),
+            request: dialog.request(method),
+            contact: None,
+        })
     }
 
     /// Acknowledges a 2xx to the INVITE of ours with this sequence number.
     pub(crate) fn acknowledge(&mut self, invite: ClientId, dialog: DialogNo, cseq: u32) -> Result<(), Unsendable> {
         let dialog = self.dialogs.get(dialog).ok_or(NO_DIALOG)?;
-        let target = dialog.hop(&self.clients.ways)?;
+        let way = dialog.way(&self.clients.ways)?;
+        let local = Some(dialog.local_address);
         let ack = dialog.ack(cseq);
-        self.clients.acknowledge(&mut self.wire, &mut self.dice, invite, ack, target)
-    }
-
-    /// Our Contact for a peer that is reached this way; `secure`: as a `sips` URI, where the way is protected.
-    pub(crate) fn contact(&self, way: &Target, presentation: &Presentation, secure: bool) -> Result<NameAddr, Unsendable> {
-        let listener = self.clients.ways.listener(way.transport(), way.remote(), Some(way.local()))?;
-        let mut uri = Uri::sip(presentation.user.as_deref(), host_of(listener)?, Some(listener.port));
-        if let Some(sip) = uri.as_sip_mut() {
-            match way.transport() {
-                Transport::Udp => {}
-                // `sips` says it all (RFC 5630 section 3.1.4).
-                Transport::Tls if secure => sip.secure = true,
-                // `ws` is no old spelling of something else, so it is said beside `sips` too (RFC 7118 section 5.5).
-                transport @ (Transport::Ws | Transport::Wss) => {
-                    sip.secure = secure;
-                    sip.params.set("transport", Some(transport.as_param()));
-                }
-                transport @ (Transport::Tcp | Transport::Tls) => sip.params.set("transport", Some(transport.as_param())),
-            }
-        }
-        let mut contact = NameAddr::new(uri);
-        if presentation.focus {
-            contact.params.set("isfocus", None);
-        }
-        Ok(contact)
+        self.clients.acknowledge(&mut self.wire, &mut self.dice, invite, ack, (way, local))
     }
 
     /// Changes what our Contact in a dialog says; a user that isn't named stays.
@@ -119,7 +106,7 @@ impl Core {
         let known = self.dialogs.get(dialog).ok_or(NO_DIALOG)?.contact.uri.as_sip();
         let secure = known.is_some_and(|uri| uri.secure);
         let known = known.and_then(|uri| uri.user.clone());
-        let contact = self.contact(
+        let contact = self.clients.ways.contact(
             way,
             &Presentation {
                 user: presentation.user.or(known),

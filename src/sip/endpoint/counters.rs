@@ -35,4 +35,10 @@ pub struct Counters {
     pub moved_to_tcp: u64,
     /// Of those, the ones that had to come back to UDP.
     pub back_to_udp: u64,
+    /// Requests of ours that waited for a name to be looked up (RFC 3263).
+    pub lookups: u64,
+    /// Lookups that came to nothing, or not in time.
+    pub lookups_failed: u64,
+    /// Requests that went to another hop because one was silent, unreachable or without room (RFC 3263 section 4.3).
+    pub failed_over: u64,
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::flow::{Flow, Target};
+use super::flow::Flow;
 use crate::{
     model::{CallId, ReferId, SubscriptionId},
     sip::{
         auth::Credentials,
+        locate::Way,
         msg::{ReferTo, Request, Response, Uri},
     },
 };
@@ -376,8 +377,8 @@ pub struct InviteArgs {
     pub offer: Body,
     /// What a 401 or 407 is answered with, once.
     pub credentials: Option<Credentials>,
-    /// Where to send it instead of to where the URI points.
-    pub via: Option<Target>,
+    /// The way instead of the one that the topmost `Route` or else the URI names.
+    pub via: Option<Way>,
     /// Further header fields.
     pub headers: Vec<(String, String)>,
 }
@@ -416,7 +417,7 @@ pub struct Outside {
     /// What a 401 or 407 is answered with, once.
     pub credentials: Option<Credentials>,
     /// Where to send it instead of to where the URI points.
-    pub via: Option<Target>,
+    pub via: Option<Way>,
 }
 
 /// Why a REFER of ours came to nothing.

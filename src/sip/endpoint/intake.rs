@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Endpoint, Event, Flow, OptionsId, Target, Transmit,
-    core::{SUPPORTED, reason_of},
+    core::{Core, SUPPORTED, reason_of},
 };
 use crate::sip::{
     call::table::{InDialog, OVERLOAD_RETRY},
@@ -19,7 +19,8 @@ impl Endpoint {
         match message {
             Ok(Message::Request(request)) => self.handle_request(now, flow, request),
             Ok(Message::Response(response)) => {
-                if let Some(report) = self.core.clients.handle_response(now, &mut self.core.wire, flow, response) {
+                let Core { clients, wire, dice, .. } = &mut self.core;
+                if let Some(report) = clients.handle_response(now, wire, dice, flow, response) {
                     self.handle_report(now, report);
                 }
             }

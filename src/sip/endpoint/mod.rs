@@ -26,6 +26,7 @@ pub use self::{
 };
 use super::{
     call::Calls,
+    locate::{Lookup, LookupAnswer},
     refer::Refers,
     subscription::Subscriptions,
     transaction::{Owner, Reply, Report, ServerId},
@@ -56,6 +57,8 @@ pub struct Population {
     pub subscriptions: usize,
     /// REFERs, with the subscriptions that they imply.
     pub refers: usize,
+    /// Names that are being looked up.
+    pub lookups: usize,
 }
 
 impl Endpoint {
@@ -77,11 +80,13 @@ impl Endpoint {
             Inbound::FlowLost(flow) => {
                 self.core.servers.handle_flow_lost(flow);
                 self.core.dialogs.handle_flow_lost(flow);
-                let reports = self.core.clients.handle_flow_lost(&mut self.core.wire, flow);
+                let Core { clients, wire, dice, .. } = &mut self.core;
+                let reports = clients.handle_flow_lost(now, wire, dice, flow);
                 reports.into_iter().for_each(|report| self.handle_report(now, report));
             }
             Inbound::Unreachable(target) => {
-                let reports = self.core.clients.handle_unreachable(now, &mut self.core.wire, target);
+                let Core { clients, wire, dice, .. } = &mut self.core;
+                let reports = clients.handle_unreachable(now, wire, dice, &target);
                 reports.into_iter().for_each(|report| self.handle_report(now, report));
             }
         }
@@ -90,12 +95,29 @@ impl Endpoint {
     /// Fires every timer that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.core.servers.handle_timeout(now, &mut self.core.wire);
-        while let Some(report) = self.core.clients.handle_timeout(now, &mut self.core.wire) {
+        while let Some(report) = self.next_silence(now) {
             self.handle_report(now, report);
         }
         self.calls.handle_timeout(&mut self.core, now);
         self.subscriptions.handle_timeout(&mut self.core, now);
         self.refers.handle_timeout(&mut self.core, now);
+    }
+
+    fn next_silence(&mut self, now: Instant) -> Option<Report> {
+        let Core { clients, wire, dice, .. } = &mut self.core;
+        clients.handle_timeout(now, wire, dice)
+    }
+
+    /// The next name to be looked up (RFC 3263), for a request that waits for it.
+    pub fn poll_lookup(&mut self) -> Option<Lookup> {
+        self.core.clients.poll_lookup()
+    }
+
+    /// Takes the answer to a lookup: where to go, in the order of preference. One that comes too late changes nothing.
+    pub fn handle_lookup(&mut self, now: Instant, answer: &LookupAnswer) {
+        let Core { clients, wire, dice, .. } = &mut self.core;
+        let reports = clients.handle_lookup(now, wire, dice, answer);
+        reports.into_iter().for_each(|report| self.handle_report(now, report));
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called next, and what for.
@@ -179,7 +201,7 @@ impl Endpoint {
         let reply = match answer {
             OptionsAnswer::Capabilities(presentation) => {
                 let target = self.core.servers.target(server).ok_or(CommandError::Gone)?;
-                let contact = self.core.contact(&target, &presentation, false)?;
+                let contact = self.core.clients.ways.contact(&target, &presentation, false)?;
                 let mut reply = Reply::new(200).with(super::msg::Name::Contact, contact);
                 self.core.add_capabilities(&mut reply.headers);
                 reply
@@ -243,10 +265,14 @@ impl Endpoint {
             calls: self.calls.ids().count(),
             subscriptions: self.subscriptions.len(),
             refers: self.refers.len(),
+            lookups: self.core.clients.lookups(),
         }
     }
 
     fn handle_report(&mut self, now: Instant, report: Report) {
+        if let Some(dialog) = report.dialog.and_then(|no| self.core.dialogs.get_mut(no)) {
+            dialog.settle_on(report.target.clone().filter(|_| report.outcome.is_ok()));
+        }
         match report.owner {
             Owner::Call(id) => self.calls.handle_report(&mut self.core, now, id, report),
             Owner::Subscription(id) => self.subscriptions.handle_report(&mut self.core, now, id, report),

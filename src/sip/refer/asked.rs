@@ -7,11 +7,12 @@ use crate::{
     model::ReferId,
     sip::{
         auth::{Credentials, Session},
-        dialog::{Dialog, DialogNo, MAX_FORWARDS, locate},
-        endpoint::{CommandError, Core, Event, Flow, Outside, ReferArgs, ReferFailure, Referee, Target},
+        dialog::{Dialog, DialogNo, MAX_FORWARDS},
+        endpoint::{CommandError, Core, Event, Flow, Outside, ReferArgs, ReferFailure, Referee},
+        locate::Way,
         msg::{CSeq, HeaderError, Method, Name, NameAddr, Request, Response},
         transaction::{
-            ClientId, Failure, Owner, Report, Seen,
+            ClientId, Failure, OurContact, Outgoing, Owner, Report, Seen,
             timer::{GIVE_UP, Named, Timers},
         },
     },
@@ -36,18 +37,22 @@ impl Named for Timer {
 
 /// Where the REFER goes.
 #[derive(Debug)]
-enum Way {
+enum Place {
     /// Inside a dialog.
     Inside(DialogNo),
-    /// Outside of any: the request without what this REFER adds, and where to.
-    Outside { request: Box<Request>, target: Target },
+    /// Outside of any: the request without what this REFER adds, and which way it goes.
+    Outside {
+        request: Box<Request>,
+        contact: OurContact,
+        via: Option<Way>,
+    },
 }
 
 /// One REFER of ours.
 #[derive(Debug)]
 pub(super) struct Asked {
     id: ReferId,
-    way: Way,
+    place: Place,
     refer_to: String,
     headers: Vec<(String, String)>,
     credentials: Option<Credentials>,
@@ -70,8 +75,8 @@ impl Asked {
         args: ReferArgs,
         inside: Option<DialogNo>,
     ) -> Result<Self, CommandError> {
-        let (way, credentials) = match args.whom {
-            Referee::Call(_) => (Way::Inside(inside.ok_or(CommandError::Gone)?), None),
+        let (place, credentials) = match args.whom {
+            Referee::Call(_) => (Place::Inside(inside.ok_or(CommandError::Gone)?), None),
             Referee::Outside(outside) => {
                 let Outside {
                     to,
@@ -81,12 +86,10 @@ impl Asked {
                     credentials,
                     via,
                 } = *outside;
-                let target = match via {
-                    Some(target) => target,
-                    None => locate(&to, &core.clients.ways, None)?,
+                let contact = OurContact {
+                    presentation,
+                    secure: to.as_sip().is_some_and(|uri| uri.secure),
                 };
-                let secure = to.as_sip().is_some_and(|uri| uri.secure);
-                let contact = core.contact(&target, &presentation, secure)?;
                 let mut from = NameAddr::new(from).with_tag(&core.dice.token());
                 from.display = name;
                 let mut request = Request::new(Method::Refer, to.clone());
@@ -96,15 +99,14 @@ impl Asked {
                 headers.push(Name::To, NameAddr::new(to));
                 headers.push(Name::CallId, core.dice.token());
                 headers.push(Name::CSeq, CSeq::new(core.dice.cseq(), Method::Refer));
-                headers.push(Name::Contact, contact);
                 let request = Box::new(request);
-                (Way::Outside { request, target }, credentials)
+                (Place::Outside { request, contact, via }, credentials)
             }
         };
         let mut asked = Self {
             id,
             dialog: inside,
-            way,
+            place,
             refer_to: args.refer_to.to_string(),
             headers: args.headers,
             credentials,
@@ -122,20 +124,16 @@ impl Asked {
     }
 
     fn send(&mut self, core: &mut Core, now: Instant, signed: Option<Session>) -> Result<(), CommandError> {
-        let (mut request, target) = match &mut self.way {
-            Way::Inside(no) => {
-                let dialog = core.dialogs.get_mut(*no).ok_or(CommandError::Gone)?;
-                let target = dialog.hop(&core.clients.ways)?;
-                let mut request = dialog.request(Method::Refer);
-                request.headers.push(Name::Contact, dialog.contact.clone());
-                (request, target)
-            }
-            Way::Outside { request, target } => {
+        let owner = Owner::Refer(self.id);
+        let mut outgoing = match &mut self.place {
+            Place::Inside(no) => core.inside(owner, *no, Method::Refer)?,
+            Place::Outside { request, contact, via } => {
                 let number = request.headers.cseq().map_or(1, |cseq| cseq.number);
                 request.headers.set(Name::CSeq, CSeq::new(number + 1, Method::Refer));
-                ((**request).clone(), target.clone())
+                Outgoing::outside(owner, (**request).clone(), contact.clone(), via.clone())?
             }
         };
+        let request = &mut outgoing.request;
         self.number = request.headers.cseq().map_or(0, |cseq| cseq.number);
         request.headers.push(Name::ReferTo, self.refer_to.as_str());
         core.add_capabilities(&mut request.headers);
@@ -146,7 +144,7 @@ impl Asked {
         for (name, value) in signed.map(|mut session| session.sign(&Method::Refer, &uri)).into_iter().flatten() {
             request.headers.push(name, value);
         }
-        self.client = Some(core.send(now, Owner::Refer(self.id), request, target)?);
+        self.client = Some(core.send(now, outgoing)?);
         Ok(())
     }
 
@@ -162,12 +160,17 @@ impl Asked {
                 let challenge = matches!(response.status, 401 | 407);
                 let credentials = self.credentials.take_if(|_| challenge);
                 let session = credentials.and_then(|c| Session::new(&response, &c, &core.dice.token()).ok());
+                // To the hop that asked for them.
+                if let Place::Outside { via, .. } = &mut self.place {
+                    *via = report.target.map(Way::To);
+                }
                 if session.is_none() || self.send(core, now, session).is_err() {
                     self.fail(core, ReferFailure::Refused { response });
                 }
             }
             Err(Failure::TimedOut) => self.fail(core, ReferFailure::Unreachable("no answer")),
             Err(Failure::Unreachable) => self.fail(core, ReferFailure::Unreachable("no connection")),
+            Err(Failure::Unresolved) => self.fail(core, ReferFailure::Unreachable("the name leads nowhere")),
         }
     }
 
@@ -196,17 +199,17 @@ impl Asked {
     /// Whether a NOTIFY outside of any dialog that we know is the first one of this REFER: it may overtake the response, and makes the dialog
     /// then (RFC 6665 section 4.1.2.4).
     pub(super) fn waits_for(&self, seen: &Seen) -> bool {
-        let Way::Outside { request, .. } = &self.way else { return false };
+        let Place::Outside { request, .. } = &self.place else {
+            return false;
+        };
         let ours = request.headers.from().ok().and_then(|from| from.tag().map(str::to_owned));
         self.dialog.is_none() && ours.is_some() && seen.to_tag == ours && request.headers.call_id() == Ok(&seen.call_id)
     }
 
     /// The dialog that such a NOTIFY makes.
     pub(super) fn adopt(&mut self, core: &mut Core, seen: &Seen, notify: &Request) -> Result<DialogNo, HeaderError> {
-        let Way::Outside { request, .. } = &self.way else {
-            return Err(HeaderError::Missing(Name::ReferTo));
-        };
-        let contact = request.headers.contact()?;
+        let sent = self.client.and_then(|client| core.clients.request(client));
+        let contact = sent.ok_or(HeaderError::Missing(Name::Contact))?.headers.contact()?;
         let tag = seen.to_tag.clone().unwrap_or_default();
         let no = core.dialogs.add(Dialog::as_uas(seen, notify, &tag, self.number, contact)?);
         self.dialog = Some(no);

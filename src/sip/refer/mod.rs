@@ -149,7 +149,10 @@ impl Refers {
             None => {
                 let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
                 let presentation = Presentation { user, focus: false };
-                let contact = core.contact(&Target::Flow(seen.flow), &presentation, asks_for_sips(&request));
+                let contact = core
+                    .clients
+                    .ways
+                    .contact(&Target::Flow(seen.flow), &presentation, asks_for_sips(&request));
                 let contact = contact.map_err(|why| Box::new(Reply::new(500).because(why.0)))?;
                 let first_seq = core.dice.cseq();
                 core.dialogs

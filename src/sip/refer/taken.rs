@@ -199,7 +199,7 @@ impl Taken {
             }
             Ok((response, _)) if is_final(response.status) => return self.finish(),
             Ok(_) => {}
-            Err(Failure::TimedOut | Failure::Unreachable) => return self.finish(),
+            Err(Failure::TimedOut | Failure::Unreachable | Failure::Unresolved) => return self.finish(),
         }
         if self.owed {
             self.tell(core, now);

@@ -97,7 +97,7 @@ impl Subscriptions {
             }
             None => {
                 let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
-                let contact = core.contact(
+                let contact = core.clients.ways.contact(
                     &Target::Flow(seen.flow),
                     &Presentation { user, focus: false },
                     asks_for_sips(&request),

@@ -230,7 +230,7 @@ impl Subscription {
             }
             Ok((response, _)) if is_final(response.status) => return self.finish(core, SubscriptionEnd::Lost),
             Ok((response, _)) => NotifyOutcome::Refused(response.status),
-            Err(Failure::TimedOut | Failure::Unreachable) => return self.finish(core, SubscriptionEnd::Lost),
+            Err(Failure::TimedOut | Failure::Unreachable | Failure::Unresolved) => return self.finish(core, SubscriptionEnd::Lost),
         };
         match self.state {
             State::Ending(reason, end) => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::timer::{Backoff, GIVE_UP, Named, T1, Timers};
+use super::timer::{Backoff, GIVE_UP, Named, Timers};
 
 /// How long a provisional response is worth: those who ring send one every minute (RFC 3261 sections 13.3.1.1, 16.6 step 11).
 const RINGING: Duration = Duration::from_secs(190);
@@ -61,7 +61,10 @@ pub(super) enum Due {
     /// Send the request again.
     Resend,
     /// Tell its user that nobody answers.
-    TimedOut,
+    TimedOut {
+        /// Somebody did, but provisionally.
+        heard: bool,
+    },
     /// Nothing; look whether it is over.
     Nothing,
 }
@@ -76,7 +79,8 @@ pub(super) struct ClientInvite {
 }
 
 impl ClientInvite {
-    pub(super) fn new(now: Instant, reliable: bool) -> Self {
+    /// `limit`: how long to wait for a first word.
+    pub(super) fn new(now: Instant, reliable: bool, limit: Duration) -> Self {
         // Timer A has no ceiling of its own: timer B ends it.
         let mut machine = Self {
             state: State::Calling,
@@ -84,20 +88,30 @@ impl ClientInvite {
             backoff: Backoff::new(GIVE_UP),
             timers: Timers::default(),
         };
-        machine.start(now);
+        machine.timers.set(Timer::B, now + limit);
+        if !reliable {
+            machine.timers.set(Timer::A, now + machine.backoff.step());
+        }
         machine
     }
 
-    /// Begins anew on another transport (rule R42).
-    pub(super) fn restart(&mut self, now: Instant, reliable: bool) {
-        *self = Self::new(now, reliable);
+    /// One that says no more, but listens for as long as an answer may still come.
+    pub(super) fn left_behind(now: Instant, reliable: bool) -> Self {
+        let mut machine = Self::new(now, reliable, GIVE_UP);
+        machine.timers.stop(Timer::A);
+        machine
     }
 
-    fn start(&mut self, now: Instant) {
-        self.timers.set(Timer::B, now + 64 * T1);
-        if !self.reliable {
-            self.timers.set(Timer::A, now + self.backoff.step());
+    /// There is no other hop (any more): this one has all the time that there is.
+    pub(super) fn wait_on(&mut self, now: Instant) {
+        if self.state == State::Calling {
+            self.timers.set(Timer::B, now + GIVE_UP);
         }
+    }
+
+    /// Whether anybody has answered, be it provisionally.
+    pub(super) fn was_heard(&self) -> bool {
+        self.state != State::Calling
     }
 
     pub(super) fn handle_response(&mut self, now: Instant, status: u16) -> Heard {
@@ -141,9 +155,9 @@ impl ClientInvite {
                 self.timers.set(Timer::A, now + self.backoff.step());
                 Due::Resend
             }
-            Timer::B | Timer::C => {
+            timer @ (Timer::B | Timer::C) => {
                 self.stop();
-                Due::TimedOut
+                Due::TimedOut { heard: timer == Timer::C }
             }
             Timer::D | Timer::M => {
                 self.stop();
@@ -184,16 +198,16 @@ mod tests {
     #[test]
     fn an_invite_is_resent_with_doubling_until_timer_b() {
         let start = Instant::now();
-        let mut machine = ClientInvite::new(start, false);
+        let mut machine = ClientInvite::new(start, false, GIVE_UP);
         let seen = run(&mut machine, start);
         let resent: Vec<_> = seen.iter().filter(|(_, due)| *due == Due::Resend).map(|(at, _)| *at).collect();
         assert_eq!(resent, [500, 1500, 3500, 7500, 15500, 31500]);
-        assert_eq!(seen.last(), Some(&(32_000, Due::TimedOut)));
+        assert_eq!(seen.last(), Some(&(32_000, Due::TimedOut { heard: false })));
 
-        let mut machine = ClientInvite::new(start, true);
+        let mut machine = ClientInvite::new(start, true, GIVE_UP);
         assert_eq!(
             run(&mut machine, start),
-            [(32_000, Due::TimedOut)],
+            [(32_000, Due::TimedOut { heard: false })],
             "no retransmission on a reliable transport"
         );
     }
@@ -201,17 +215,21 @@ mod tests {
     #[test]
     fn a_provisional_response_stops_the_clock() {
         let start = Instant::now();
-        let mut machine = ClientInvite::new(start, false);
+        let mut machine = ClientInvite::new(start, false, GIVE_UP);
         assert_eq!(machine.handle_response(start, 180), Heard::Up);
         assert_eq!(machine.handle_timeout(start + GIVE_UP), None);
         assert!(machine.is_open());
-        assert_eq!(run(&mut machine, start), [(190_000, Due::TimedOut)], "but not for ever");
+        assert_eq!(
+            run(&mut machine, start),
+            [(190_000, Due::TimedOut { heard: true })],
+            "but not for ever"
+        );
     }
 
     #[test]
     fn a_refusal_is_acked_each_time_and_told_once() {
         let start = Instant::now();
-        let mut machine = ClientInvite::new(start, false);
+        let mut machine = ClientInvite::new(start, false, GIVE_UP);
         assert_eq!(machine.handle_response(start, 486), Heard::UpAndAck);
         assert_eq!(machine.handle_response(start, 486), Heard::AckAgain);
         assert_eq!(machine.handle_response(start, 180), Heard::Absorbed);
@@ -222,7 +240,7 @@ mod tests {
     #[test]
     fn r41_every_2xx_of_a_forked_invite_is_told() {
         let start = Instant::now();
-        let mut machine = ClientInvite::new(start, true);
+        let mut machine = ClientInvite::new(start, true, GIVE_UP);
         assert_eq!(machine.handle_response(start, 200), Heard::Up);
         assert_eq!(machine.handle_response(start, 200), Heard::Up);
         assert_eq!(machine.handle_response(start, 486), Heard::Absorbed);

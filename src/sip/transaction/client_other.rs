@@ -1,6 +1,6 @@
 //! The client transaction of every method but INVITE and ACK (RFC 3261 section 17.1.2).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     client_invite::Due,
@@ -41,27 +41,26 @@ pub(super) struct ClientOther {
     state: State,
     reliable: bool,
     backoff: Backoff,
+    /// When it began.
+    began: Instant,
     timers: Timers<Timer>,
 }
 
 impl ClientOther {
-    pub(super) fn new(now: Instant, reliable: bool) -> Self {
+    /// `limit`: how long to wait for a first word.
+    pub(super) fn new(now: Instant, reliable: bool, limit: Duration) -> Self {
         let mut machine = Self {
             state: State::Trying,
             reliable,
             backoff: Backoff::new(T2),
+            began: now,
             timers: Timers::default(),
         };
-        machine.timers.set(Timer::F, now + GIVE_UP);
+        machine.timers.set(Timer::F, now + limit);
         if !reliable {
             machine.timers.set(Timer::E, now + machine.backoff.step());
         }
         machine
-    }
-
-    /// Begins anew on another transport (rule R42).
-    pub(super) fn restart(&mut self, now: Instant, reliable: bool) {
-        *self = Self::new(now, reliable);
     }
 
     /// Takes a response; whether the user is told.
@@ -69,6 +68,7 @@ impl ClientOther {
         match (self.state, status) {
             (State::Trying | State::Proceeding, ..200) => {
                 self.state = State::Proceeding;
+                self.timers.set(Timer::F, self.began + GIVE_UP);
                 self.backoff.saturate();
                 true
             }
@@ -98,8 +98,9 @@ impl ClientOther {
                 Due::Resend
             }
             Timer::F => {
+                let heard = self.was_heard();
                 self.stop();
-                Due::TimedOut
+                Due::TimedOut { heard }
             }
             Timer::K => {
                 self.stop();
@@ -112,6 +113,11 @@ impl ClientOther {
     pub(super) fn stop(&mut self) {
         self.timers.stop_all();
         self.state = State::Terminated;
+    }
+
+    /// Whether anybody has answered, be it provisionally.
+    pub(super) fn was_heard(&self) -> bool {
+        self.state != State::Trying
     }
 
     pub(super) fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
@@ -140,17 +146,17 @@ mod tests {
     #[test]
     fn a_request_is_resent_at_t1_doubling_to_t2() {
         let start = Instant::now();
-        let mut machine = ClientOther::new(start, false);
+        let mut machine = ClientOther::new(start, false, GIVE_UP);
         let seen = run(&mut machine, start);
         let resent: Vec<_> = seen.iter().filter(|(_, due)| *due == Due::Resend).map(|(at, _)| *at).collect();
         assert_eq!(resent, [500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500]);
-        assert_eq!(seen.last(), Some(&(32_000, Due::TimedOut)));
+        assert_eq!(seen.last(), Some(&(32_000, Due::TimedOut { heard: false })));
     }
 
     #[test]
     fn a_provisional_response_slows_it_down() {
         let start = Instant::now();
-        let mut machine = ClientOther::new(start, false);
+        let mut machine = ClientOther::new(start, false, GIVE_UP);
         assert!(machine.handle_response(start, 100));
         let seen = run(&mut machine, start);
         assert_eq!(seen[..2], [(500, Due::Resend), (4500, Due::Resend)]);
@@ -159,13 +165,13 @@ mod tests {
     #[test]
     fn a_final_response_is_told_once() {
         let start = Instant::now();
-        let mut machine = ClientOther::new(start, false);
+        let mut machine = ClientOther::new(start, false, GIVE_UP);
         assert!(machine.handle_response(start, 481));
         assert!(!machine.handle_response(start, 481));
         assert_eq!(run(&mut machine, start), [(5_000, Due::Nothing)]);
         assert!(machine.is_over());
 
-        let mut machine = ClientOther::new(start, true);
+        let mut machine = ClientOther::new(start, true, GIVE_UP);
         machine.handle_response(start, 200);
         assert!(machine.is_over());
     }

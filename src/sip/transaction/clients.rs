@@ -1,23 +1,31 @@
 //! All client transactions: requests of ours that peers answer.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use super::{
     ClientId, Owner, Wire,
-    client_invite::{ClientInvite, Due, Heard},
+    client::{Ack, Ahead, Client, Machine, OurContact, Standing},
+    client_invite::{Due, Heard},
     client_other::ClientOther,
     dice::Dice,
-    key::MAGIC,
-    timer::Deadlines,
-    ways::{Chosen, Unsendable, Ways},
+    lookups::{Lookups, Waiting},
+    timer::{Deadlines, GIVE_UP},
+    ways::{Unsendable, Ways},
 };
 use crate::sip::{
-    endpoint::{Flow, Listener, Target, Transport},
-    msg::{CSeq, Method, Name, Request, Response},
+    dialog::DialogNo,
+    endpoint::{EndpointConfig, Flow, Target},
+    locate::{Lookup, Way},
+    msg::{Method, Request, Response},
 };
 
 /// Branches of one forked INVITE whose 2xx we acknowledge: more are an attack.
 const MAX_FORKS: usize = 8;
+
 /// Why no response came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -25,7 +33,12 @@ pub(crate) enum Failure {
     TimedOut,
     /// It could not be delivered.
     Unreachable,
+    /// It isn't known where to deliver it: the name leads nowhere.
+    Unresolved,
 }
+
+/// A response, not seen before, and the way it came; or why there is none.
+pub(crate) type Outcome = Result<(Box<Response>, Flow), Failure>;
 
 /// What became of a request of ours.
 #[derive(Debug)]
@@ -34,107 +47,12 @@ pub(crate) struct Report {
     pub(crate) client: ClientId,
     /// Whose.
     pub(crate) owner: Owner,
-    /// A response, not seen before, and the way it came; or why there is none.
-    pub(crate) outcome: Result<(Box<Response>, Flow), Failure>,
-}
-
-#[derive(Debug)]
-enum Machine {
-    Invite(ClientInvite),
-    Other(ClientOther),
-}
-
-/// An ACK that may have to be sent again.
-#[derive(Debug)]
-struct Ack {
-    to_tag: Option<String>,
-    target: Target,
-    bytes: Vec<u8>,
-}
-
-#[derive(Debug)]
-struct Client {
-    machine: Machine,
-    owner: Owner,
-    request: Box<Request>,
-    key: (String, Method),
-    target: Target,
-    /// Where to go if there is no connection: back to UDP (rule R42).
-    fallback: Option<Target>,
-    acks: Vec<Ack>,
-}
-
-impl Client {
-    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        match &self.machine {
-            Machine::Invite(machine) => machine.poll_timeout(),
-            Machine::Other(machine) => machine.poll_timeout(),
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        match &self.machine {
-            Machine::Invite(machine) => machine.is_over(),
-            Machine::Other(machine) => machine.is_over(),
-        }
-    }
-
-    fn is_open(&self) -> bool {
-        match &self.machine {
-            Machine::Invite(machine) => machine.is_open(),
-            Machine::Other(machine) => machine.is_open(),
-        }
-    }
-
-    fn stop(&mut self) {
-        match &mut self.machine {
-            Machine::Invite(machine) => machine.stop(),
-            Machine::Other(machine) => machine.stop(),
-        }
-    }
-
-    fn restart(&mut self, now: Instant, reliable: bool) {
-        match &mut self.machine {
-            Machine::Invite(machine) => machine.restart(now, reliable),
-            Machine::Other(machine) => machine.restart(now, reliable),
-        }
-    }
-
-    fn send(&self, wire: &mut Wire) {
-        wire.send(self.target.clone(), self.request.to_bytes());
-    }
-
-    fn send_ack(&self, wire: &mut Wire, to_tag: Option<&str>) -> bool {
-        let ack = self.acks.iter().find(|ack| ack.to_tag.as_deref() == to_tag);
-        if let Some(ack) = ack {
-            wire.send(ack.target.clone(), ack.bytes.clone());
-        }
-        ack.is_some()
-    }
-
-    /// The ACK for a refusal, which belongs to the transaction (RFC 3261 section 17.1.1.3).
-    fn ack_for_refusal(&self, response: &Response) -> Ack {
-        let mut request = self.follow_up(Method::Ack);
-        request.headers.remove(Name::To);
-        request.headers.copy(Name::To, &response.headers);
-        Ack {
-            to_tag: None,
-            target: self.target.clone(),
-            bytes: request.to_bytes(),
-        }
-    }
-
-    /// An ACK or CANCEL: same URI, topmost Via, Route, From, To, Call-ID and CSeq number (RFC 3261 sections 9.1, 17.1.1.3).
-    fn follow_up(&self, method: Method) -> Request {
-        let invite = &self.request.headers;
-        let mut request = Request::new(method.clone(), self.request.uri.clone());
-        for name in [Name::Via, Name::MaxForwards, Name::Route, Name::From, Name::To, Name::CallId] {
-            request.headers.copy(name, invite);
-        }
-        let number = invite.cseq().map_or(0, |cseq| cseq.number);
-        request.headers.push(Name::CSeq, CSeq::new(number, method));
-        request
-    }
+    /// Inside which dialog it was sent.
+    pub(crate) dialog: Option<DialogNo>,
+    /// Where it was when that happened.
+    pub(crate) target: Option<Target>,
+    /// What.
+    pub(crate) outcome: Outcome,
 }
 
 /// All client transactions.
@@ -142,16 +60,21 @@ impl Client {
 pub(crate) struct Clients {
     /// Which way requests go.
     pub(crate) ways: Ways,
-    next: u64,
-    all: BTreeMap<ClientId, Client>,
-    by_key: BTreeMap<(String, String), ClientId>,
+    pub(super) lookups: Lookups,
+    /// How long a hop may say nothing when there is another.
+    pub(super) hop_limit: Duration,
+    pub(super) next: u64,
+    pub(super) all: BTreeMap<ClientId, Client>,
+    pub(super) by_key: BTreeMap<(String, String), ClientId>,
     deadlines: Deadlines<ClientId>,
 }
 
 impl Clients {
-    pub(crate) fn new(listeners: Vec<Listener>) -> Self {
+    pub(crate) fn new(config: &EndpointConfig) -> Self {
         Self {
-            ways: Ways::new(listeners),
+            ways: Ways::new(config.listeners.clone()),
+            lookups: Lookups::default(),
+            hop_limit: config.hop_limit,
             next: 0,
             all: BTreeMap::new(),
             by_key: BTreeMap::new(),
@@ -159,43 +82,42 @@ impl Clients {
         }
     }
 
-    /// Sends a request that has all headers but `Via`.
+    /// Sends a request that has all headers but `Via`, now or as soon as it is known where to.
     pub(crate) fn send(&mut self, now: Instant, wire: &mut Wire, dice: &mut Dice, outgoing: Outgoing) -> Result<ClientId, Unsendable> {
         let Outgoing {
             owner,
-            mut request,
-            target,
+            dialog,
+            request,
+            contact,
+            way,
+            local,
         } = outgoing;
-        let asked = target.transport();
-        let branch = format!("{MAGIC}{}", dice.token());
-        let Chosen { target, fallback } = self.ways.choose(now, &mut request, target, &branch)?;
-        wire.counters.moved_to_tcp += u64::from(target.transport() != asked);
-        let reliable = target.transport().is_reliable();
-        let machine = if request.method == Method::Invite {
-            Machine::Invite(ClientInvite::new(now, reliable))
-        } else {
-            Machine::Other(ClientOther::new(now, reliable))
-        };
-        let key = (branch, request.method.clone());
+        let ahead = self.ways.ahead(way, local)?;
         let client = Client {
-            machine,
+            machine: Machine::Over,
             owner,
+            dialog,
+            key: (String::new(), request.method.clone()),
             request: Box::new(request),
-            key,
-            target,
-            fallback,
+            contact,
+            local,
+            target: None,
+            fallback: None,
+            ahead,
+            failed: None,
+            standing: Standing::Present,
             acks: Vec::new(),
         };
-        client.send(wire);
-        Ok(self.insert(client))
+        let id = self.next_id();
+        self.all.insert(id, client);
+        let gone = self.go_on(now, wire, dice, id);
+        self.settle(id);
+        gone.map(|()| id)
     }
 
-    fn insert(&mut self, client: Client) -> ClientId {
+    pub(super) fn next_id(&mut self) -> ClientId {
         let id = ClientId(self.next);
         self.next += 1;
-        self.by_key.insert((client.key.0.clone(), client.key.1.as_str().to_owned()), id);
-        self.deadlines.set(id, client.poll_timeout().map(|(at, _)| at));
-        self.all.insert(id, client);
         id
     }
 
@@ -204,19 +126,42 @@ impl Clients {
         let Some(client) = self.all.get(&invite).filter(|c| c.is_open()) else {
             return;
         };
-        let request = client.follow_up(Method::Cancel);
-        let reliable = client.target.transport().is_reliable();
+        let Some(target) = client.target.clone() else { return };
         let cancel = Client {
-            machine: Machine::Other(ClientOther::new(now, reliable)),
+            machine: Machine::Other(ClientOther::new(now, target.transport().is_reliable(), GIVE_UP)),
             owner: Owner::Nobody,
-            request: Box::new(request),
+            dialog: None,
+            request: Box::new(client.follow_up(Method::Cancel)),
+            contact: None,
+            local: None,
             key: (client.key.0.clone(), Method::Cancel),
-            target: client.target.clone(),
+            target: Some(target),
             fallback: None,
+            ahead: Ahead::default(),
+            failed: None,
+            standing: Standing::Present,
             acks: Vec::new(),
         };
         cancel.send(wire);
-        self.insert(cancel);
+        let id = self.next_id();
+        self.by_key.insert((cancel.key.0.clone(), cancel.key.1.as_str().to_owned()), id);
+        self.all.insert(id, cancel);
+        self.settle(id);
+    }
+
+    /// An INVITE that nobody has answered is to go no further; whether it is over with that, since it went nowhere yet.
+    pub(crate) fn withdraw(&mut self, now: Instant, invite: ClientId) -> bool {
+        let Some(client) = self.all.get_mut(&invite) else { return true };
+        client.ahead = Ahead::default();
+        let nowhere = matches!(client.machine, Machine::Lookup(_));
+        if nowhere {
+            client.stop();
+            self.lookups.leave(invite);
+        } else if let Machine::Invite(machine) = &mut client.machine {
+            machine.wait_on(now);
+        }
+        self.settle(invite);
+        nowhere
     }
 
     /// Sends the ACK for a 2xx, and again whenever that 2xx comes again. The request has all headers but `Via`.
@@ -225,22 +170,38 @@ impl Clients {
         wire: &mut Wire,
         dice: &mut Dice,
         invite: ClientId,
-        mut request: Request,
-        target: Target,
+        request: Request,
+        (way, local): (Way, Option<SocketAddr>),
     ) -> Result<(), Unsendable> {
-        let branch = format!("{MAGIC}{}", dice.token());
-        self.ways.name(&mut request.headers, &target, &branch)?;
+        let Ahead { mut hops, question, .. } = self.ways.ahead(way, local)?;
         let to_tag = request.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
-        let ack = Ack {
-            to_tag,
-            target,
-            bytes: request.to_bytes(),
+        let mut ack = Ack {
+            to_tag: to_tag.clone(),
+            target: None,
+            request,
         };
-        wire.send(ack.target.clone(), ack.bytes.clone());
+        match (hops.pop_front(), question) {
+            (Some(target), _) => self.ways.send_ack(wire, dice, &mut ack, target)?,
+            (None, Some(question)) => {
+                let waiting = Waiting::Ack(invite, to_tag);
+                self.lookups.ask(dice, &self.ways, question, waiting)?;
+            }
+            (None, None) => return Err(Unsendable("there is no way to it")),
+        }
         if let Some(client) = self.all.get_mut(&invite) {
             client.acks.push(ack);
         }
         Ok(())
+    }
+
+    /// The next name to be looked up.
+    pub(crate) fn poll_lookup(&mut self) -> Option<Lookup> {
+        self.lookups.poll()
+    }
+
+    /// Names that are being looked up.
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.len()
     }
 
     /// The request as it was sent, as long as the transaction lives.
@@ -257,7 +218,14 @@ impl Clients {
     }
 
     /// Takes a response.
-    pub(crate) fn handle_response(&mut self, now: Instant, wire: &mut Wire, flow: Flow, response: Response) -> Option<Report> {
+    pub(crate) fn handle_response(
+        &mut self,
+        now: Instant,
+        wire: &mut Wire,
+        dice: &mut Dice,
+        flow: Flow,
+        response: Response,
+    ) -> Option<Report> {
         let found = self.find(&response);
         let Some((id, client)) = found.and_then(|id| Some((id, self.all.get_mut(&id)?))) else {
             wire.counters.stray_responses += 1;
@@ -265,6 +233,7 @@ impl Clients {
         };
         let to_tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         let told = match &mut client.machine {
+            Machine::Lookup(_) | Machine::Over => false,
             Machine::Other(machine) => machine.handle_response(now, response.status),
             Machine::Invite(machine) => match machine.handle_response(now, response.status) {
                 // A 2xx of a branch that we know is one that has missed our ACK.
@@ -284,13 +253,19 @@ impl Clients {
             },
         };
         client.fallback = None;
-        let owner = client.owner;
+        let heard = match client.standing {
+            Standing::Present => told && !(response.status == 503 && self.leave_503(now, wire, dice, id, &response, flow)),
+            Standing::LeftBehind if response.status < 200 => {
+                client.standing = Standing::Cancelled;
+                self.cancel(now, wire, id);
+                false
+            }
+            // Nobody wants it any more: its owner sends it a BYE.
+            Standing::LeftBehind | Standing::Cancelled => told && (200..300).contains(&response.status),
+        };
+        let report = heard.then(|| self.report(id, Ok((Box::new(response), flow)))).flatten();
         self.settle(id);
-        told.then(|| Report {
-            client: id,
-            owner,
-            outcome: Ok((Box::new(response), flow)),
-        })
+        report
     }
 
     fn find(&self, response: &Response) -> Option<ClientId> {
@@ -303,92 +278,35 @@ impl Clients {
             .copied()
     }
 
-    /// A connection is gone: what waits for a response on it waits in vain.
-    pub(crate) fn handle_flow_lost(&mut self, wire: &mut Wire, flow: Flow) -> Vec<Report> {
-        let over_it = |target: &Target| match target {
-            Target::Flow(used) => *used == flow,
-            Target::Connect { transport, remote, .. } => *transport == flow.transport && *remote == flow.remote,
-        };
-        let lost: Vec<ClientId> = self
-            .all
-            .iter()
-            .filter(|(_, c)| c.is_open() && over_it(&c.target))
-            .map(|(id, _)| *id)
-            .collect();
-        lost.into_iter().filter_map(|id| self.fail(wire, id)).collect()
-    }
-
-    /// Nobody listens there: back to UDP where that is possible (rule R42).
-    pub(crate) fn handle_unreachable(&mut self, now: Instant, wire: &mut Wire, target: Target) -> Vec<Report> {
-        if target.transport() == Transport::Tcp {
-            self.ways.remember_without_tcp(now, target.remote());
-        }
-        let hit: Vec<ClientId> = self
-            .all
-            .iter()
-            .filter(|(_, c)| c.is_open() && c.target == target)
-            .map(|(id, _)| *id)
-            .collect();
-        hit.into_iter()
-            .filter_map(|id| if self.come_back(now, wire, id) { None } else { self.fail(wire, id) })
-            .collect()
-    }
-
-    fn come_back(&mut self, now: Instant, wire: &mut Wire, id: ClientId) -> bool {
-        let Some(client) = self.all.get_mut(&id) else { return false };
-        let Some(fallback) = client.fallback.take() else { return false };
-        let mut headers = std::mem::take(&mut client.request.headers);
-        headers.remove(Name::Via);
-        let branch = client.key.0.clone();
-        let named = self.ways.name(&mut headers, &fallback, &branch).is_ok();
-        let Some(client) = self.all.get_mut(&id).filter(|_| named) else {
-            return false;
-        };
-        client.request.headers = headers;
-        client.restart(now, fallback.transport().is_reliable());
-        client.target = fallback;
-        client.send(wire);
-        wire.counters.back_to_udp += 1;
-        self.settle(id);
-        true
-    }
-
-    fn fail(&mut self, wire: &mut Wire, id: ClientId) -> Option<Report> {
-        let client = self.all.get_mut(&id)?;
-        client.stop();
-        let owner = client.owner;
-        wire.counters.unsendable += 1;
-        self.settle(id);
-        Some(Report {
+    /// What its owner is told, unless nobody waits for it any more.
+    pub(super) fn report(&self, id: ClientId, outcome: Outcome) -> Option<Report> {
+        let client = self.all.get(&id)?;
+        let waits = client.standing == Standing::Present || outcome.is_ok();
+        waits.then(|| Report {
             client: id,
-            owner,
-            outcome: Err(Failure::Unreachable),
+            owner: client.owner,
+            dialog: client.dialog,
+            target: client.target.clone(),
+            outcome,
         })
     }
 
     /// Fires one timer; to be called until there is nothing more.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, wire: &mut Wire) -> Option<Report> {
+    pub(crate) fn handle_timeout(&mut self, now: Instant, wire: &mut Wire, dice: &mut Dice) -> Option<Report> {
         while let Some(id) = self.deadlines.due(now) {
-            let mut timed_out = None;
-            if let Some(client) = self.all.get_mut(&id) {
-                let due = match &mut client.machine {
-                    Machine::Invite(machine) => machine.handle_timeout(now),
-                    Machine::Other(machine) => machine.handle_timeout(now),
-                };
-                match due {
-                    Some(Due::Resend) => client.send(wire),
-                    Some(Due::TimedOut) => timed_out = Some(client.owner),
-                    Some(Due::Nothing) | None => {}
+            let mut report = None;
+            match self.all.get_mut(&id).and_then(|client| client.handle_timeout(now)) {
+                Some(Due::Resend) => {
+                    if let Some(client) = self.all.get(&id) {
+                        client.send(wire);
+                    }
                 }
+                Some(Due::TimedOut { heard }) => report = self.handle_silence(now, wire, dice, id, heard),
+                Some(Due::Nothing) | None => {}
             }
             self.settle(id);
-            if let Some(owner) = timed_out {
-                wire.counters.timed_out += 1;
-                return Some(Report {
-                    client: id,
-                    owner,
-                    outcome: Err(Failure::TimedOut),
-                });
+            if report.is_some() {
+                return report;
             }
         }
         None
@@ -409,7 +327,7 @@ impl Clients {
     }
 
     /// Notes the next deadline, or forgets what is over.
-    fn settle(&mut self, id: ClientId) {
+    pub(super) fn settle(&mut self, id: ClientId) {
         let next = self.all.get(&id).and_then(Client::poll_timeout);
         self.deadlines.set(id, next.map(|(at, _)| at));
         if self.all.get(&id).is_some_and(Client::is_over)
@@ -425,8 +343,35 @@ impl Clients {
 pub(crate) struct Outgoing {
     /// Who is told of the response.
     pub(crate) owner: Owner,
+    /// The dialog that it is inside of.
+    pub(crate) dialog: Option<DialogNo>,
     /// The request.
     pub(crate) request: Request,
+    /// Its Contact, where that depends on the way.
+    pub(crate) contact: Option<OurContact>,
     /// Where it goes.
-    pub(crate) target: Target,
+    pub(crate) way: Way,
+    /// Our listening address to be preferred.
+    pub(crate) local: Option<SocketAddr>,
+}
+
+impl Outgoing {
+    /// A request outside of any dialog: by the way that is given, by its topmost route, or to its URI (RFC 3261 section 8.1.2).
+    pub(crate) fn outside(owner: Owner, request: Request, contact: OurContact, way: Option<Way>) -> Result<Self, Unsendable> {
+        let way = match way {
+            Some(way) => way,
+            None => {
+                let routes = request.headers.route().map_err(|_| Unsendable("its Route can't be read"))?;
+                Way::By(routes.into_iter().next().map_or_else(|| request.uri.clone(), |route| route.uri))
+            }
+        };
+        Ok(Self {
+            owner,
+            dialog: None,
+            request,
+            contact: Some(contact),
+            way,
+            local: None,
+        })
+    }
 }

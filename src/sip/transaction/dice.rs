@@ -21,6 +21,11 @@ impl Dice {
         HEXLOWER.encode(&bytes)
     }
 
+    /// Chance for somebody else.
+    pub(crate) fn seed(&mut self) -> u64 {
+        self.0.next_u64()
+    }
+
     /// The first CSeq of a dialog: below 2^31 with room to count (RFC 3261 section 8.1.1.5).
     pub(crate) fn cseq(&mut self) -> u32 {
         self.0.random_range(1..1 << 16)

@@ -2,11 +2,14 @@
 //!
 //! It knows neither dialogs nor calls, and doesn't resend a 2xx: the call does, until the ACK (RFC 6026).
 
+mod client;
 mod client_invite;
 mod client_other;
 mod clients;
 mod dice;
+mod hops;
 mod key;
+mod lookups;
 mod server_invite;
 mod server_other;
 mod servers;
@@ -16,12 +19,13 @@ mod ways;
 
 use std::collections::VecDeque;
 
+pub(crate) use client::OurContact;
 pub(crate) use clients::{Clients, Failure, Outgoing, Report};
 pub(crate) use dice::Dice;
 pub(crate) use key::{Seen, note_source};
 pub(crate) use servers::{Known, Reply, Servers};
 pub(crate) use sources::{Kind, Sources, customer};
-pub(crate) use ways::{Unsendable, Ways, host_of};
+pub(crate) use ways::{Unsendable, Ways};
 
 use super::endpoint::{Counters, Limits, Target, Transmit};
 use crate::model::{CallId, ReferId, SubscriptionId};

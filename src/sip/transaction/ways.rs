@@ -6,9 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{
+    Dice, Wire,
+    client::{Ack, Ahead},
+    key::MAGIC,
+};
 use crate::sip::{
-    endpoint::{Listener, Target, Transport},
-    msg::{Headers, Host, Name, Request, Via},
+    endpoint::{Flow, Listener, Presentation, Target, Transport},
+    locate::{Hop, Located, ONLY_BY_FLOW, Way, locate},
+    msg::{Headers, Host, Name, NameAddr, Request, Uri, Via},
 };
 
 /// Longer requests go by TCP (rule R42, RFC 3261 section 18.1.1).
@@ -57,6 +63,105 @@ impl Ways {
         let mut fitting = self.listeners.iter().filter(fits);
         let first = fitting.clone().next();
         fitting.find(|l| Some(l.local) == preferred).or(first).ok_or(NO_LISTENER)
+    }
+
+    /// The transports by which we go to others, each once: over WebSocket they come to us (RFC 7118 section 5).
+    pub(super) fn usable(&self) -> Vec<Transport> {
+        let ours = |transport: &Transport| !matches!(transport, Transport::Ws | Transport::Wss);
+        let mut usable: Vec<Transport> = self.listeners.iter().map(|l| l.transport).filter(ours).collect();
+        usable.sort_unstable();
+        usable.dedup();
+        usable
+    }
+
+    /// A hop as a target, from the listening address `preferred` if that fits.
+    pub(super) fn target(&self, hop: &Hop, preferred: Option<SocketAddr>) -> Result<Target, Unsendable> {
+        let Hop { transport, address, name } = hop;
+        let local = self.listener(*transport, *address, preferred)?.local;
+        Ok(match transport {
+            Transport::Udp => Target::Flow(Flow {
+                transport: *transport,
+                local,
+                remote: *address,
+                connection: None,
+            }),
+            Transport::Tcp | Transport::Tls => Target::Connect {
+                transport: *transport,
+                local,
+                remote: *address,
+                name: name.clone().filter(|_| transport.is_protected()),
+            },
+            Transport::Ws | Transport::Wss => return Err(Unsendable(ONLY_BY_FLOW)),
+        })
+    }
+
+    /// Where a URI leads, if that is known without asking.
+    pub(crate) fn at_once(&self, uri: &Uri, preferred: Option<SocketAddr>) -> Result<Option<Target>, Unsendable> {
+        match locate(uri).map_err(Unsendable)? {
+            Located::Hop(hop) => self.target(&hop, preferred).map(Some),
+            Located::Name(_) => Ok(None),
+        }
+    }
+
+    /// The hops of a way, as far as they are known, and what has to be asked for the others.
+    pub(super) fn ahead(&self, way: Way, preferred: Option<SocketAddr>) -> Result<Ahead, Unsendable> {
+        let mut ahead = Ahead::default();
+        let uri = match way {
+            Way::To(target) => {
+                ahead.hops.push_back(target);
+                return Ok(ahead);
+            }
+            Way::By(uri) => uri,
+            Way::First(target, uri) => {
+                ahead.hops.push_back(target);
+                uri
+            }
+        };
+        match locate(&uri).map_err(Unsendable) {
+            Ok(Located::Name(question)) => ahead.question = Some(question),
+            Ok(Located::Hop(hop)) => match self.target(&hop, preferred) {
+                Ok(target) if ahead.hops.contains(&target) => {}
+                Ok(target) => ahead.hops.push_back(target),
+                Err(why) if ahead.hops.is_empty() => return Err(why),
+                Err(_) => {}
+            },
+            Err(why) if ahead.hops.is_empty() => return Err(why),
+            Err(_) => {}
+        }
+        Ok(ahead)
+    }
+
+    /// Sends an ACK that has all headers but `Via`.
+    pub(super) fn send_ack(&self, wire: &mut Wire, dice: &mut Dice, ack: &mut Ack, target: Target) -> Result<(), Unsendable> {
+        let branch = format!("{MAGIC}{}", dice.token());
+        self.name(&mut ack.request.headers, &target, &branch)?;
+        ack.target = Some(target);
+        ack.send(wire);
+        Ok(())
+    }
+
+    /// Our Contact for a peer that is reached this way; `secure`: as a `sips` URI, where the way is protected.
+    pub(crate) fn contact(&self, way: &Target, presentation: &Presentation, secure: bool) -> Result<NameAddr, Unsendable> {
+        let listener = self.listener(way.transport(), way.remote(), Some(way.local()))?;
+        let mut uri = Uri::sip(presentation.user.as_deref(), host_of(listener)?, Some(listener.port));
+        if let Some(sip) = uri.as_sip_mut() {
+            match way.transport() {
+                Transport::Udp => {}
+                // `sips` says it all (RFC 5630 section 3.1.4).
+                Transport::Tls if secure => sip.secure = true,
+                // `ws` is no old spelling of something else, so it is said beside `sips` too (RFC 7118 section 5.5).
+                transport @ (Transport::Ws | Transport::Wss) => {
+                    sip.secure = secure;
+                    sip.params.set("transport", Some(transport.as_param()));
+                }
+                transport @ (Transport::Tcp | Transport::Tls) => sip.params.set("transport", Some(transport.as_param())),
+            }
+        }
+        let mut contact = NameAddr::new(uri);
+        if presentation.focus {
+            contact.params.set("isfocus", None);
+        }
+        Ok(contact)
     }
 
     /// Names us in a topmost `Via` for this target.

@@ -20,6 +20,7 @@ use crate::model::srtp::Policy;
 use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
 use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
+use crate::sip::locate::{Lookup, LookupAnswer};
 use crate::sip::msg::{Request, Uri, room_of_user};
 
 use super::{FromRoom, ToRoom};
@@ -220,6 +221,17 @@ impl SipFront {
     /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         self.endpoint.poll_transmit()
+    }
+
+    /// The next name to be looked up (RFC 3263).
+    pub fn poll_lookup(&mut self) -> Option<Lookup> {
+        self.endpoint.poll_lookup()
+    }
+
+    /// Takes the answer to a lookup.
+    pub fn handle_lookup(&mut self, now: Now, answer: &LookupAnswer, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        self.endpoint.handle_lookup(now.at, answer);
+        self.events(now, plane, rooms);
     }
 
     /// The next message for a room.

@@ -1,6 +1,7 @@
 //! The endpoint against hand-written messages, on fake time.
 
 mod dialogs;
+mod hops;
 mod intake;
 mod limits;
 mod mutation;
@@ -213,6 +214,7 @@ impl Lab {
             calls: 0,
             subscriptions: 0,
             refers: 0,
+            lookups: 0,
         };
         assert_eq!(self.endpoint.population(), nothing);
         assert_eq!(self.endpoint.poll_timeout(), None);

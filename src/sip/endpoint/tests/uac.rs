@@ -91,15 +91,6 @@ fn nobody_answers() {
 }
 
 #[test]
-fn what_cannot_be_resolved_fails_clearly() {
-    let mut lab = Lab::new();
-    let to = Uri::parse("sip:bob@example.com").expect("a URI");
-    let failed = lab.endpoint.invite(lab.now, InviteArgs { to, ..args() });
-    assert!(matches!(failed, Err(CommandError::Unreachable(why)) if why.starts_with("cannot resolve")));
-    lab.assert_settles();
-}
-
-#[test]
 fn r41_no_cancel_before_a_provisional_response() {
     let (mut lab, call, invite) = calling();
     lab.endpoint.hang_up(lab.now, call, None).expect("it calls");
