@@ -8,12 +8,14 @@ use sha2::Sha256;
 use super::{
     Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Recording, RecordingFormat, Rooms, Secret, Sip,
     TlsFiles, TlsMistake, Transport, Xmpp,
+    keypad::{keypad, own_keypad},
     parse::{self, choice},
     read::{Reader, Section, not_empty},
     tls, trunk,
 };
 use crate::model::{
-    Account, Affiliation, Aor, AudioAccess, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec, srtp::Policy,
+    Account, Affiliation, Aor, AudioAccess, Keypad, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec,
+    srtp::Policy,
 };
 
 /// Checks a whole document. The environment is asked for secrets by name.
@@ -34,7 +36,8 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let media = media(r, top.section("media"), sip.as_ref());
     let xmpp = xmpp(top.section("xmpp"));
     let rooms = rooms(top.section("rooms"), xmpp.as_ref());
-    let declared = declared(top.sections("room"), &rooms.template);
+    let keypad = keypad(top.section("keypad"), &Keypad::default());
+    let declared = declared(top.sections("room"), &rooms.template, &keypad);
     // Users are looked at even if [sip] is wrong, so that their mistakes are told in the same run.
     let (domain, realm) = sip
         .as_ref()
@@ -62,6 +65,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         control: r.path(socket.unwrap_or_else(|| "/run/cusax/control.sock".into())),
         recording,
         log,
+        keypad,
         warnings: Vec::new(),
     })
 }
@@ -277,7 +281,7 @@ fn sizes(s: &mut Section<'_>, base: RoomConfig) -> RoomConfig {
     }
 }
 
-fn declared(sections: Vec<Section<'_>>, template: &RoomConfig) -> Vec<RoomRecord> {
+fn declared(sections: Vec<Section<'_>>, template: &RoomConfig, keypad: &Keypad) -> Vec<RoomRecord> {
     let mut records: Vec<RoomRecord> = Vec::new();
     for mut s in sections {
         let name = s.required("name", parse::room_name);
@@ -287,12 +291,12 @@ fn declared(sections: Vec<Section<'_>>, template: &RoomConfig) -> Vec<RoomRecord
                 s.mistake("name", "two rooms of this name");
             }
         }
-        records.extend(room(s, name, template));
+        records.extend(room(s, name, template, keypad));
     }
     records
 }
 
-fn room(mut s: Section<'_>, name: Option<RoomName>, template: &RoomConfig) -> Option<RoomRecord> {
+fn room(mut s: Section<'_>, name: Option<RoomName>, template: &RoomConfig, keypad: &Keypad) -> Option<RoomRecord> {
     let mut affiliations = BTreeMap::new();
     // The greatest standing last, so that it stays when somebody is listed twice.
     for (key, affiliation) in [
@@ -324,6 +328,7 @@ fn room(mut s: Section<'_>, name: Option<RoomName>, template: &RoomConfig) -> Op
         audio: s.text("audio", choice(parse::AUDIO)).unwrap_or(AudioAccess::Anyone),
         chat_voice_governs_audio: flag(&mut s, "chat_voice_governs_audio", sized.chat_voice_governs_audio),
         membership_governs_audio: flag(&mut s, "membership_governs_audio", sized.membership_governs_audio),
+        keypad: own_keypad(&mut s, keypad),
         ..sized
     };
     s.finish();

@@ -4,6 +4,7 @@
 
 mod check;
 mod directory;
+mod keypad;
 mod mistake;
 mod parse;
 mod read;
@@ -22,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{BareJid, RoomConfig, RoomRecord, media::Codec, srtp::Policy, trunk::Trunk};
+use crate::model::{BareJid, Keypad, RoomConfig, RoomRecord, media::Codec, srtp::Policy, trunk::Trunk};
 
 pub use directory::ConfigDirectory;
 pub use mistake::{Mistake, Mistakes};
@@ -57,6 +58,8 @@ pub struct Config {
     pub recording: Option<Recording>,
     /// The log.
     pub log: Log,
+    /// What keys do in rooms that have no table of their own.
+    pub keypad: Keypad,
     /// What is odd but no mistake.
     pub warnings: Vec<Mistake>,
 }
@@ -75,6 +78,7 @@ impl fmt::Debug for Config {
             .field("control", &self.control)
             .field("recording", &self.recording)
             .field("log", &self.log)
+            .field("keypad", &self.keypad)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
     }

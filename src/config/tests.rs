@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path};
 
 use super::{check::check, *};
-use crate::model::{Affiliation, Aor, AudioAccess, Directory, Whois, srtp::Policy};
+use crate::model::{Affiliation, Aor, AudioAccess, Directory, KeyAction, Whois, srtp::Policy};
 
 const SMALL: &str =
     "[sip]\ndomain = 'conf.example.com'\n[xmpp]\nrooms = 'rooms.example.com'\nphones = 'phones.example.com'\nsecret = 'S'\n";
@@ -85,7 +85,7 @@ level = 'info'
         "line 22: room[1].owners: must be a chat address without resource, like \"ann@example.com\"",
         "line 23: room[2].name: must be given",
         "line 28: user.ann.sip: nobody can sign in as them: give `secret`, `secret_file`, CUSAX_USER_ANN_SECRET, or both `ha1_md5` and `ha1_sha256`",
-        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, room, user, trunk, store, control, recording, log)",
+        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, user, trunk, store, control, recording, log)",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -305,7 +305,7 @@ fn r82_recordings_need_a_folder_that_is_there() {
 
 /// The reference's lines, those of the form `#key = value` uncommented unless they have no default.
 fn uncommented() -> String {
-    const WITHOUT_DEFAULT: [&str; 19] = [
+    const WITHOUT_DEFAULT: &[&str] = &[
         "music",
         "folder",
         "tls_certificate",
@@ -325,6 +325,7 @@ fn uncommented() -> String {
         "caller_id",
         "caller_name",
         "prefixes",
+        "keypad",
     ];
     let line = |line: &str| match line.strip_prefix('#').filter(|l| !l.starts_with(' ')) {
         Some(rest) if !WITHOUT_DEFAULT.contains(&rest.split(' ').next().unwrap_or_default()) => rest.to_owned(),
@@ -374,4 +375,23 @@ fn the_reference_lists_every_key() {
         known.sort_unstable();
         assert_eq!(keys, known, "[{section}]");
     }
+}
+
+#[test]
+fn keys_of_a_room_begin_with_those_of_all_rooms() {
+    let table = "[keypad]\nmute = '**'\nlock = ''\n[[room]]\nname = 'a'\nowners = ['o@x']\n[[room]]\nname = 'b'\nowners = ['o@x']\n[room.keypad]\nlock = '*1'\n";
+    let config = good(&format!("{SMALL}{table}"));
+    let own = config.declared[1].config.keypad.as_ref().expect("a table of its own");
+    assert_eq!(config.declared[0].config.keypad, None);
+    let keys = |keypad: &Keypad| [KeyAction::Mute, KeyAction::Lock].map(|action| keypad.keys(action).map(str::to_owned));
+    assert_eq!(keys(&config.keypad), [Some("**".to_owned()), None]);
+    assert_eq!(keys(own), [Some("**".to_owned()), Some("*1".to_owned())]);
+    let wrong = "[keypad]\nmute = '*2'\nhelp = 'x'\n[[room]]\nname = 'a'\nowners = ['o@x']\nkeypad = { tune = '*3' }\n";
+    assert_eq!(
+        mistakes(&format!("{SMALL}{wrong}"))[..2],
+        [
+            "line 7: keypad.who: clashes with `mute`, which would always be found first",
+            "line 9: keypad.help: must be one to four of 0123456789*#, like \"*6\"; empty to do without"
+        ]
+    );
 }

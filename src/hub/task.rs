@@ -116,6 +116,7 @@ impl RoomTask {
                     | ToRoom::ListensOnly(..)
                     | ToRoom::Gone(..)
                     | ToRoom::Quiet(..)
+                    | ToRoom::Digit(..)
                     | ToRoom::Speaking(..)
                     | ToRoom::MediaFailed
                     | ToRoom::RecordingStarted { .. }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Affiliation, BareJid, RoomName};
+use super::{Affiliation, BareJid, Keypad, RoomName};
 
 /// Who sees real JIDs (XEP-0045 section 4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct RoomConfig {
     pub mixing_rate: u32,
     /// A tone when somebody comes to the phone or leaves it.
     pub tones: bool,
+    /// What keys do, if the server's configuration gives this room a table of its own.
+    pub keypad: Option<Keypad>,
 }
 
 impl Default for RoomConfig {
@@ -82,6 +84,7 @@ impl Default for RoomConfig {
             history_length: 50,
             mixing_rate: 48_000,
             tones: false,
+            keypad: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId, media::Seat};
 
 use super::binding::{self, Key};
+use super::keypad::Keys;
 use super::nick::Look;
 use super::policy::{self, Arriving, Asking, Doors};
 use super::quarantine::Barred;
@@ -137,6 +138,7 @@ impl Room {
                 held,
                 listens_only,
                 speaking,
+                keys: Keys::default(),
             },
         );
         if muted {

@@ -38,6 +38,7 @@ impl Room {
             }
             Report::RecordingStarted { file } => self.recording_started(file),
             Report::RecordingEnded { lost_ms, error } => self.recording_ended(lost_ms, error.as_deref()),
+            Report::Key(leg, key) => self.key(now, leg, key),
             Report::Shutdown => self.shut_down(),
         }
     }

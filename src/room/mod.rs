@@ -9,6 +9,7 @@ mod configure;
 mod doors;
 mod event;
 mod facts;
+mod keypad;
 mod lists;
 mod mute;
 mod nick;

@@ -35,6 +35,8 @@ pub enum Report {
         /// Why it failed, if it did.
         error: Option<String>,
     },
+    /// Somebody on the phone pressed a key.
+    Key(LegId, char),
     /// The server goes down: everybody leaves with 332, every call ends.
     Shutdown,
 }

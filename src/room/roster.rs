@@ -7,6 +7,7 @@ use crate::model::{BareJid, Caller, Correlation, LegId, MuteSet, OccupantId, Per
 
 use super::OccupantKind;
 use super::binding::Key;
+use super::keypad::Keys;
 use super::nick::Look;
 
 /// One row.
@@ -117,6 +118,7 @@ pub(super) struct Leg {
     pub(super) held: bool,
     pub(super) listens_only: bool,
     pub(super) speaking: bool,
+    pub(super) keys: Keys,
 }
 
 /// Everybody.

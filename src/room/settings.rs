@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::BareJid;
+use crate::model::{BareJid, Keypad};
 
 /// The service's choices, the same for all its rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct RoomSettings {
     pub records: bool,
     /// There is music for callers who are alone.
     pub music: bool,
+    /// What keys do in rooms that have no table of their own.
+    pub keypad: Keypad,
 }
 
 impl RoomSettings {
@@ -40,6 +42,7 @@ impl RoomSettings {
             reserved_nicks: vec!["bridge".to_owned()],
             records: false,
             music: false,
+            keypad: Keypad::default(),
         }
     }
 }

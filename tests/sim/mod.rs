@@ -2,6 +2,7 @@
 
 mod fakes;
 mod hostile;
+mod keypad;
 mod recording;
 mod security;
 mod sip;

@@ -98,6 +98,7 @@ pub(super) fn room_factory(config: &Config, accounts: Arc<dyn Directory>, seed: 
     room.silence_limit_s = u32::try_from(config.media.timeout.as_secs()).unwrap_or(u32::MAX);
     room.records = config.recording.is_some();
     room.music = config.media.music.is_some();
+    room.keypad = config.keypad.clone();
     RoomFactory {
         room,
         muc: Arc::new(MucSettings {

@@ -111,6 +111,8 @@ impl Database {
             history_length: row.get("history_length")?,
             mixing_rate: row.get("mixing_rate")?,
             tones: row.get("tones")?,
+            // The configuration's matter.
+            keypad: None,
         };
         let mut affiliations = BTreeMap::new();
         for (jid, affiliation) in self.pairs::<String>("SELECT jid, affiliation FROM affiliations WHERE room = ?", &key)? {

@@ -93,6 +93,7 @@ fn full(room: &str) -> RoomRecord {
             history_length: 3,
             mixing_rate: 48_000,
             tones: true,
+            keypad: None,
         },
         locked_until_configured: true,
         from_config: true,

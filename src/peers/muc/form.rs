@@ -305,6 +305,7 @@ mod tests {
             history_length: 3,
             mixing_rate: 48_000,
             tones: true,
+            keypad: None,
         };
         let mut form = of(&RoomName::new("blue").expect("a name"), &config);
         form.type_ = DataFormType::Submit;

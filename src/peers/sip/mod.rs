@@ -46,6 +46,8 @@ pub enum ToRoom {
     Quiet(LegId, u32),
     /// Began or stopped to speak.
     Speaking(LegId, bool),
+    /// Pressed a key.
+    Digit(LegId, char),
     /// The media plane has lost the room.
     MediaFailed,
     /// The file of the room's recording is open.

@@ -157,6 +157,7 @@ impl SipRoom {
             ToRoom::ListensOnly(leg, only) => room.report(now, Report::LegListensOnly(leg, only)),
             ToRoom::Gone(leg, cause) => room.report(now, Report::LegGone(leg, cause)),
             ToRoom::Quiet(leg, seconds) => room.report(now, Report::LegQuiet(leg, seconds)),
+            ToRoom::Digit(leg, key) => room.report(now, Report::Key(leg, key)),
             ToRoom::Speaking(leg, speaking) => room.report(now, Report::Speaking(leg, speaking)),
             ToRoom::MediaFailed => room.report(now, Report::MediaFailed),
             ToRoom::RecordingStarted { file } => room.report(now, Report::RecordingStarted { file }),

@@ -1,6 +1,7 @@
 //! The rules of the room, each as a small story. `Story` tells who does what; its ledger of orders and events is what is asserted.
 
 mod doors;
+mod keypad;
 mod mutes;
 mod phones;
 mod recording;

@@ -14,6 +14,7 @@ use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
 use crate::sip::msg::{Host, Request};
 use crate::sip::sdp::{self, IceSeed, LocalDtls, LocalMedia, Negotiation, Terms, Unacceptable};
 
+use super::keypad::KeyWay;
 use super::record::CallRecord;
 use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
 use crate::peers::sip::{ToRoom, refusal_response};
@@ -40,6 +41,8 @@ pub(super) struct Call {
     /// When a phone on hold is asked for a sign of life.
     pub(super) probe_at: Option<Instant>,
     listens_only: bool,
+    /// By which way its keys come, once one has.
+    pub(super) keys_by: Option<KeyWay>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,6 +176,7 @@ impl SipFront {
                 held: false,
                 probe_at: None,
                 listens_only: false,
+                keys_by: None,
             },
         );
         if let Some(media) = media {

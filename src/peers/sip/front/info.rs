@@ -13,7 +13,7 @@ pub(super) fn key(body: &Body) -> Option<char> {
     } else if kind.eq_ignore_ascii_case("application/dtmf") {
         // Some say it like the other one.
         let line = lines.next()?;
-        named(signal(line).unwrap_or(line.trim()))
+        named(signal(line).unwrap_or_else(|| line.trim()))
     } else {
         None
     }

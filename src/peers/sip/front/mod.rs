@@ -2,8 +2,8 @@
 
 mod call;
 mod caller;
-#[cfg_attr(not(test), expect(dead_code, reason = "the menu and the keypad read it"))]
 mod info;
+mod keypad;
 mod record;
 mod watch;
 
@@ -185,8 +185,9 @@ impl SipFront {
             MediaReport::Failed(leg, why) => self.media_failed(now, leg, why),
             MediaReport::RoomFailed(room) => self.to_rooms.push_back((room, ToRoom::MediaFailed)),
             MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
-            // Keys mean nothing in a room yet, and nobody waits for the first tick without a voice but tests.
-            MediaReport::Digit(..) | MediaReport::Applied(_) | MediaReport::Said(_) => {}
+            MediaReport::Digit(leg, key) => self.key_by_media(leg, key),
+            // Nobody waits for the first tick without a voice but tests.
+            MediaReport::Applied(_) | MediaReport::Said(_) => {}
             MediaReport::RecordingStarted { room, file } => self.to_rooms.push_back((room, ToRoom::RecordingStarted { file })),
             MediaReport::RecordingEnded { room, lost_ms, error } => {
                 self.to_rooms.push_back((room, ToRoom::RecordingEnded { lost_ms, error }));
@@ -279,13 +280,14 @@ impl SipFront {
                     self.tell_watch(subscription, ToRoom::Unwatch(subscription));
                     self.watches.remove(&subscription);
                 }
-                // INFO is answered by the endpoint and means nothing in a room; the rest belongs to calls that the focus makes itself.
+                Event::Info { call, body } => self.info(call, body.as_ref()),
+                // These belong to calls that the focus makes itself.
                 // Nobody may have the focus call others yet (rule R47).
                 Event::Refer { refer, .. } => {
                     let _ = self.endpoint.reject_refer(now.at, refer, Rejection::new(403));
                 }
                 Event::ReferProgress { .. } | Event::ReferFailed { .. } => {}
-                Event::Info { .. } | Event::Progress { .. } | Event::Answered { .. } => {}
+                Event::Progress { .. } | Event::Answered { .. } => {}
             }
         }
     }
