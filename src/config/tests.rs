@@ -325,6 +325,7 @@ fn uncommented() -> String {
         "caller_id",
         "caller_name",
         "prefixes",
+        "rooms",
         "keypad",
     ];
     let line = |line: &str| match line.strip_prefix('#').filter(|l| !l.starts_with(' ')) {
