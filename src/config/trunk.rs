@@ -75,7 +75,7 @@ fn trunk(mut s: Section<'_>, name: Option<String>, others: &[Trunk], accounts: &
         trusted: s.flag("trusted").unwrap_or(false),
         identity: s.text("identity", choice(IDENTITY)).unwrap_or_default(),
         prefixes: s.list("prefixes", prefix).unwrap_or_default(),
-        rooms: s.list("rooms", pattern).unwrap_or_default(),
+        rooms: s.list("rooms", pattern).unwrap_or_else(|| vec![RoomPattern::all()]),
         priority: s.number("priority", 0..=u16::MAX).unwrap_or(0),
         credentials,
         server,

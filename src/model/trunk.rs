@@ -34,7 +34,7 @@ pub struct Trunk {
     pub identity: AssertedIdentity,
     /// How numbers begin that may be called through it; empty: none may be.
     pub prefixes: Vec<String>,
-    /// The rooms that its callers reach; empty: all that take calls.
+    /// The rooms that its callers reach, as far as they take calls.
     pub rooms: Vec<RoomPattern>,
     /// Of several trunks that may carry a call the one with the lowest number is tried first, of equals the first in the file.
     pub priority: u16,
@@ -53,7 +53,7 @@ impl Trunk {
 
     /// Whether its callers reach this room.
     pub fn reaches(&self, room: &RoomName) -> bool {
-        self.rooms.is_empty() || self.rooms.iter().any(|pattern| pattern.matches(room))
+        self.rooms.iter().any(|pattern| pattern.matches(room))
     }
 }
 
@@ -83,6 +83,11 @@ pub enum AssertedIdentity {
 pub struct RoomPattern(String);
 
 impl RoomPattern {
+    /// All rooms.
+    pub fn all() -> Self {
+        Self("*".to_owned())
+    }
+
     /// Takes a pattern; no `*` may stand anywhere but at the end.
     pub fn new(text: &str) -> Option<Self> {
         let stem = text.strip_suffix('*').unwrap_or(text);
