@@ -41,6 +41,27 @@ pub struct Trunk {
 }
 
 impl Trunk {
+    /// One that neither calls nor is called: the rest is to be added.
+    pub fn new(id: TrunkId) -> Self {
+        Self {
+            id,
+            server: None,
+            addresses: Vec::new(),
+            certificate: None,
+            login: false,
+            credentials: None,
+            register: None,
+            probe: None,
+            caller_id: None,
+            caller_name: None,
+            trusted: false,
+            identity: AssertedIdentity::Ignored,
+            prefixes: Vec::new(),
+            rooms: vec![RoomPattern::all()],
+            priority: 0,
+        }
+    }
+
     /// Whether it calls us at all: whether anything is said by which it is known then.
     pub fn calls_in(&self) -> bool {
         !self.addresses.is_empty() || self.certificate.is_some() || self.login

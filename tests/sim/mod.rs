@@ -6,5 +6,6 @@ mod keypad;
 mod recording;
 mod security;
 mod sip;
+mod trunks;
 mod two_doors;
 mod world;

@@ -10,11 +10,12 @@ use cusax::hub::{Cell, Input, RoomFactory};
 use cusax::model::control::{RoomCommand, RoomReply};
 use cusax::model::dtls::{Fingerprint, FingerprintHash};
 use cusax::model::srtp::Policy;
+use cusax::model::trunk::Trunk;
 use cusax::model::{
     Affiliation, BareJid, CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomConfig, RoomName, RoomRecord, StoreOp, media::Codec,
 };
 use cusax::peers::muc::{Creation, MucService, MucSettings, Route, ServiceSettings};
-use cusax::peers::sip::{CallRecord, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
+use cusax::peers::sip::{CallRecord, FrontCounters, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
 use cusax::room::Numbered;
 use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
@@ -118,15 +119,25 @@ impl World {
 
     /// The same with another net and another configuration of the room.
     pub(crate) fn with(seed: u64, net: Net, configure: impl FnOnce(&mut RoomConfig)) -> Self {
-        Self::build(seed, net, Policy::Allowed, configure)
+        Self::build(seed, net, Policy::Allowed, Vec::new(), configure)
     }
 
     /// The same as [`World::new`], with another policy on encrypted voice (rule R72).
     pub(crate) fn secured(seed: u64, srtp: Policy) -> Self {
-        Self::build(seed, PERFECT, srtp, |_| {})
+        Self::build(seed, PERFECT, srtp, Vec::new(), |_| {})
     }
 
-    fn build(seed: u64, net: Net, srtp: Policy, configure: impl FnOnce(&mut RoomConfig)) -> Self {
+    /// The same as [`World::new`], with trunks.
+    pub(crate) fn trunked(seed: u64, trunks: Vec<Trunk>) -> Self {
+        Self::build(seed, PERFECT, Policy::Allowed, trunks, |_| {})
+    }
+
+    /// What the front has counted.
+    pub(crate) fn counters(&self) -> FrontCounters {
+        self.front.counters().0
+    }
+
+    fn build(seed: u64, net: Net, srtp: Policy, trunks: Vec<Trunk>, configure: impl FnOnce(&mut RoomConfig)) -> Self {
         let start = Instant::now();
         let accounts: Arc<dyn Directory> = Arc::new(Accounts(vec!["ann", "bob", "carol", "dave"]));
         let bare = |s: &str| -> BareJid { s.parse().expect("a bare JID") };
@@ -171,6 +182,7 @@ impl World {
                 fingerprint: Some(Fingerprint::new(FingerprintHash::Sha256, &[7; 32])),
             },
             retry_after: Duration::from_secs(5),
+            trunks,
         };
         let now = Now {
             at: start,
@@ -438,6 +450,13 @@ impl World {
                 dead: false,
             },
         );
+    }
+
+    /// The phone signs in with this from now on.
+    pub(crate) fn sign_in(&mut self, phone: &str, user: &str, secret: &str) {
+        if let Some(phone) = self.phones.get_mut(phone) {
+            phone.credentials = Some(Credentials::new(user, secret));
+        }
     }
 
     /// What a phone has seen.

@@ -31,6 +31,8 @@ pub(super) fn read(
         ("calls.not_found", front.not_found),
         ("calls.challenged", front.challenged),
         ("calls.bad_credentials", front.bad_credentials),
+        ("calls.misplaced_credentials", front.misplaced_credentials),
+        ("calls.ignored_identities", front.ignored_identities),
         ("calls.not_acceptable", front.not_acceptable),
         ("calls.no_ports", front.no_ports),
         ("calls.overloaded", front.overloaded),

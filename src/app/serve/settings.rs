@@ -157,6 +157,7 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener], fingerprin
             fingerprint: Some(fingerprint),
         },
         retry_after: Duration::from_secs(30),
+        trunks: config.trunks.clone(),
     }
 }
 

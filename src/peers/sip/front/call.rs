@@ -14,6 +14,7 @@ use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
 use crate::sip::msg::{Host, Request};
 use crate::sip::sdp::{self, IceSeed, LocalDtls, LocalMedia, Negotiation, Terms, Unacceptable};
 
+use super::caller::Known;
 use super::keypad::KeyWay;
 use super::record::CallRecord;
 use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
@@ -96,7 +97,11 @@ impl SipFront {
             self.counters.not_found += 1;
             return Err(Rejection::new(404));
         };
-        let (caller, account) = self.caller(now, request)?;
+        let Known { caller, account, trunk } = self.caller(now, flow, request)?;
+        if trunk.is_some_and(|trunk| !self.trunks.reaches(&trunk, &room)) {
+            self.counters.not_found += 1;
+            return Err(Rejection::new(404));
+        }
         let leg = LegId(self.next_leg);
         let correlation = Correlation(self.rng.random());
         let peer = flow.remote.ip();

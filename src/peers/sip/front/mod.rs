@@ -5,6 +5,7 @@ mod caller;
 mod info;
 mod keypad;
 mod record;
+mod trunks;
 mod watch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,6 +18,7 @@ use rand::{Rng, SeedableRng};
 use crate::model::dtls::Fingerprint;
 use crate::model::media::Codec;
 use crate::model::srtp::Policy;
+use crate::model::trunk::Trunk;
 use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
 use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
@@ -26,6 +28,7 @@ use crate::sip::msg::{Request, Uri, room_of_user};
 use super::{FromRoom, ToRoom};
 use call::Call;
 pub use record::CallRecord;
+use trunks::Trunks;
 use watch::Watch;
 
 /// Call records waiting for their last numbers from the media plane; beyond it they are written without.
@@ -49,6 +52,8 @@ pub struct FrontSettings {
     pub media: MediaSettings,
     /// What an overloaded or closing server tells callers to wait.
     pub retry_after: Duration,
+    /// Providers and PBXs, in the order in which they are tried.
+    pub trunks: Vec<Trunk>,
 }
 
 /// What calls are offered and answered.
@@ -87,6 +92,10 @@ pub struct FrontCounters {
     pub challenged: u64,
     /// Wrong credentials.
     pub bad_credentials: u64,
+    /// Right credentials of a trunk, sent from where that trunk doesn't call.
+    pub misplaced_credentials: u64,
+    /// Identities asserted by peers that aren't believed (RFC 3325 section 5).
+    pub ignored_identities: u64,
     /// Offers that could not be met.
     pub not_acceptable: u64,
     /// Calls refused for want of ports.
@@ -105,6 +114,7 @@ pub struct SipFront {
     settings: FrontSettings,
     endpoint: Endpoint,
     authenticator: Authenticator,
+    trunks: Trunks,
     accounts: Arc<dyn Directory>,
     rng: StdRng,
     next_leg: u64,
@@ -124,6 +134,7 @@ impl SipFront {
         let mut rng = StdRng::from_seed(seed);
         let authenticator = Authenticator::new(&settings.realm, rng.random(), now.at).offering(settings.digest.clone());
         Self {
+            trunks: Trunks::new(settings.trunks.clone(), &settings.realm),
             settings,
             endpoint,
             authenticator,

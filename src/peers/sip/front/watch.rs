@@ -76,7 +76,7 @@ impl SipFront {
         if let Some(call) = own_call {
             return Ok((room, Watcher::Leg(call.leg)));
         }
-        Ok((room, Watcher::Caller(self.proven_caller(now, request)?)))
+        Ok((room, Watcher::Caller(self.proven_caller(now, flow, request)?)))
     }
 
     pub(super) fn accept_watch(&mut self, now: Now, subscription: SubscriptionId) {
