@@ -404,6 +404,7 @@ impl Line {
             | Event::Refreshed { .. }
             | Event::Notified { .. }
             | Event::SubscriptionEnded { .. }
+            | Event::EarlyAnswer { .. }
             | Event::ReferProgress { .. }
             | Event::ReferFailed { .. } => {}
         }

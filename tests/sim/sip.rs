@@ -107,6 +107,7 @@ impl Side {
                 | Event::Ended { .. }
                 | Event::Notified { .. }
                 | Event::SubscriptionEnded { .. }
+                | Event::EarlyAnswer { .. }
                 | Event::ReferProgress { .. }
                 | Event::ReferFailed { .. } => Ok(()),
             };
@@ -527,12 +528,13 @@ fn many_calls_with_anything_happening_to_them_leave_nothing() {
                 let now = net.now;
                 let endpoint = &mut net.sides[side].endpoint;
                 // Out of turn as often as not.
-                let _ = match dice.random_range(0..7) {
+                let _ = match dice.random_range(0..8) {
                     0 => endpoint.hang_up(now, call, None),
                     1 => endpoint.reject(now, call, Rejection::new(486)),
                     2 | 3 => endpoint.accept(now, call, focus(), Body::sdp("answer")),
                     4 => endpoint.ring(now, call, 180, focus()),
                     5 => endpoint.probe(now, call),
+                    6 => endpoint.ring_with(now, call, 183, focus(), Body::sdp("early")),
                     _ => endpoint.reinvite(now, call, Body::sdp("offer")),
                 };
             }

@@ -659,6 +659,7 @@ impl World {
                 | Event::Notified { .. }
                 | Event::SubscriptionEnded { .. }
                 | Event::Refer { .. }
+                | Event::EarlyAnswer { .. }
                 | Event::ReferProgress { .. }
                 | Event::ReferFailed { .. } => {}
             }

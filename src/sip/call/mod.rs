@@ -2,7 +2,9 @@
 //!
 //! Bodies pass through unread: offers and answers are the application's. What is kept here is whose turn it is (RFC 3264, rules R40, R43).
 
+mod early;
 mod offer;
+mod reliable;
 mod session;
 mod session_timer;
 pub(crate) mod table;
@@ -14,8 +16,11 @@ use std::{net::IpAddr, time::Instant};
 pub(crate) use table::Calls;
 
 use self::{
+    early::Branches,
     offer::{Ours, Theirs},
+    reliable::Reliable,
     session_timer::SessionTimer,
+    table::InDialog,
     uac::Calling,
     uas::{Ringing, Unacked},
 };
@@ -24,7 +29,7 @@ use super::{
     endpoint::{Body, CommandError, Core, EndCause, Event, Presentation, Reason, Target, body_of, reason_of},
     msg::{Headers, Method, Name, Request, Response},
     transaction::{
-        ClientId, Failure, Owner, Reply, Report, Seen, ServerId,
+        ClientId, Failure, Owner, Reply, Report, ServerId,
         timer::{GIVE_UP, Named, Timers},
     },
 };
@@ -40,6 +45,10 @@ enum CallTimer {
     RingAgain,
     /// It has rung long enough.
     RingLimit,
+    /// Send a reliable provisional response again (RFC 3262 section 3).
+    ProvisionalAgain,
+    /// No PRACK came for it.
+    PrackLimit,
     /// The application hasn't answered an offer.
     AnswerLimit,
     /// Refresh the session (RFC 4028 section 10).
@@ -59,6 +68,8 @@ impl Named for CallTimer {
             Self::AckLimit => "call: no ACK",
             Self::RingAgain => "call: ringing again",
             Self::RingLimit => "call: rung long enough",
+            Self::ProvisionalAgain => "call: reliable provisional again",
+            Self::PrackLimit => "call: no PRACK",
             Self::AnswerLimit => "call: offer unanswered",
             Self::Refresh => "call: session refresh",
             Self::Expire => "call: session expiry",
@@ -105,6 +116,10 @@ pub(crate) struct Call {
     state: State,
     dialog: Option<DialogNo>,
     exchange: Exchange,
+    /// What answers to our INVITE before it is answered.
+    branches: Branches,
+    /// Our provisional responses to their INVITE.
+    reliable: Option<Reliable>,
     /// Our 2xx that no ACK came for yet.
     unacked: Option<Unacked>,
     /// We want to hang up as soon as that ACK is there (rule R41).
@@ -132,6 +147,8 @@ impl Call {
             state,
             dialog: None,
             exchange: Exchange::Idle,
+            branches: Branches::default(),
+            reliable: None,
             unacked: None,
             hang_up: None,
             session: None,
@@ -163,10 +180,21 @@ impl Call {
         self.hang_up.is_some() || matches!(self.state, State::Leaving { .. } | State::Over)
     }
 
-    /// Handles a request inside the dialog, other than ACK and CANCEL.
-    fn handle_request(&mut self, core: &mut Core, now: Instant, server: ServerId, seen: &Seen, request: Request) {
+    /// Handles a request inside a dialog of ours, other than ACK and CANCEL.
+    fn handle_request(&mut self, core: &mut Core, now: Instant, incoming: InDialog<'_>) {
+        let InDialog {
+            server,
+            dialog,
+            seen,
+            request,
+        } = incoming;
+        // The callee may not hang up before it has answered (RFC 3261 section 15): that is only this branch.
+        if self.dialog != Some(dialog) || request.method == Method::Bye && matches!(self.state, State::Calling(_)) {
+            return self.handle_branch_request(core, now, server, dialog, &request);
+        }
         match request.method {
             Method::Bye => self.handle_bye(core, now, server, &request),
+            Method::Prack => self.handle_prack(core, now, server, seen, request),
             Method::Invite | Method::Update => self.handle_offer(core, now, server, seen, request),
             Method::Info => {
                 core.respond(now, server, Reply::new(200));
@@ -184,7 +212,6 @@ impl Call {
             | Method::Register
             | Method::Subscribe
             | Method::Notify
-            | Method::Prack
             | Method::Refer
             | Method::Message
             | Method::Publish
@@ -250,6 +277,8 @@ impl Call {
                 CallTimer::AckLimit => self.give_up_ack(core, now),
                 CallTimer::RingAgain => self.ring_again(core, now),
                 CallTimer::RingLimit => self.stop_ringing(core, now),
+                CallTimer::ProvisionalAgain => self.resend_provisional(core, now),
+                CallTimer::PrackLimit => self.give_up_prack(core, now),
                 CallTimer::AnswerLimit => self.answer_for_application(core, now),
                 CallTimer::Refresh => self.refresh_session(core, now),
                 CallTimer::Expire => self.tear_down(core, now, EndCause::Expired),

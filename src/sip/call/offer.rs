@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     ANSWER_LIMIT, Call, CallTimer, Exchange, State, is_lost,
+    reliable::Reliable,
     session_timer::{self, Agreed, Asked},
     uas::Ringing,
 };
@@ -20,7 +21,21 @@ pub(super) struct Theirs {
     within: OfferIn,
     cseq: u32,
     offered: bool,
-    agreed: Agreed,
+    /// What holds of session timers once it is answered.
+    agreed: Option<Agreed>,
+}
+
+impl Theirs {
+    /// An offer in a PRACK (RFC 3262 section 5), which settles nothing about session timers.
+    pub(super) fn in_prack(server: ServerId, cseq: u32) -> Self {
+        Self {
+            server,
+            within: OfferIn::Prack,
+            cseq,
+            offered: true,
+            agreed: None,
+        }
+    }
 }
 
 /// Our re-INVITE inside the call, not answered yet.
@@ -50,6 +65,8 @@ impl Call {
             let reply = Reply::new(422).with(Name::MinSe, config.min_se.to_string());
             return core.refuse(now, server, reply);
         };
+        // Before the answer there is no session to be kept alive.
+        let agreed = Some(agreed).filter(|_| matches!(self.state, State::Up));
         if within == OfferIn::Invite {
             self.take_ack_for_granted(core);
         }
@@ -59,9 +76,7 @@ impl Call {
         self.learn(&request.headers);
         if within == OfferIn::Update && !offered {
             let mut reply = self.described(core, Reply::new(200));
-            if matches!(self.state, State::Up) {
-                self.agree(now, &mut reply, agreed);
-            }
+            self.agree(now, &mut reply, agreed);
             core.respond(now, server, reply);
             return;
         }
@@ -92,9 +107,14 @@ impl Call {
             return None;
         }
         match (&self.state, &self.exchange) {
+            // Before the answer there is a session only if PRACK has settled one (RFC 3311 section 5.1).
+            (State::Ringing(_), Exchange::Idle) if self.reliable.as_ref().is_some_and(Reliable::is_agreed) => None,
+            (State::Ringing(_), _) if self.reliable.as_ref().is_some_and(Reliable::is_offering) => Some(Reply::new(491)),
             (State::Ringing(_), _) | (_, Exchange::Theirs(_)) => {
                 Some(Reply::new(500).with(Name::RetryAfter, core.dice.retry_after().to_string()))
             }
+            // Our offer in the INVITE isn't answered for good, or they ask for another INVITE before they have answered this one.
+            (State::Calling(_), _) if within == OfferIn::Invite || !self.branches.is_agreed(self.dialog) => Some(Reply::new(491)),
             (_, Exchange::Ours(_)) => Some(Reply::new(491)),
             // Our offer is in a 2xx, and their answer will be in the ACK.
             _ if self.unacked.as_ref().is_some_and(|unacked| unacked.offers) => Some(Reply::new(491)),
@@ -113,21 +133,23 @@ impl Call {
                     offered: theirs.offered,
                     agreed: theirs.agreed,
                 };
-                self.answer_invite(core, now, invite, body);
+                self.answer_invite(core, now, invite, Some(body));
             }
-            OfferIn::Update => {
+            OfferIn::Update | OfferIn::Prack => {
                 let mut reply = self.described(core, Reply::new(200));
                 self.agree(now, &mut reply, theirs.agreed);
                 reply.body = Some(body);
                 core.respond(now, theirs.server, reply);
             }
         }
+        self.go_on_answering(core, now);
         Ok(())
     }
 
     pub(crate) fn reject_offer(&mut self, core: &mut Core, now: Instant, rejection: Rejection) -> Result<(), CommandError> {
         let theirs = self.take_theirs()?;
         core.respond(now, theirs.server, rejection.into());
+        self.go_on_answering(core, now);
         Ok(())
     }
 
@@ -136,6 +158,7 @@ impl Call {
             core.wire.counters.unanswered += 1;
             core.respond(now, theirs.server, Reply::new(500));
             core.tell(Event::ReofferWithdrawn { call: self.id });
+            self.go_on_answering(core, now);
         }
     }
 

@@ -16,8 +16,9 @@ use crate::sip::{
 const BUSY: Duration = Duration::from_secs(5);
 
 impl Call {
-    /// Puts what we agree to into a 2xx, and starts the clock.
-    pub(super) fn agree(&mut self, now: Instant, reply: &mut Reply, agreed: Agreed) {
+    /// Puts what we agree to, if anything, into a 2xx, and starts the clock.
+    pub(super) fn agree(&mut self, now: Instant, reply: &mut Reply, agreed: Option<Agreed>) {
+        let Some(agreed) = agreed else { return };
         reply.headers.push(Name::SessionExpires, agreed.header());
         if agreed.require {
             reply.headers.push(Name::Require, "timer");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Instant};
 
-use super::{Call, State, session_timer, uac, uac::Calling, uas::Ringing};
+use super::{Call, State, reliable::Reliable, session_timer, uac, uac::Calling, uas::Ringing};
 use crate::{
     model::CallId,
     sip::{
@@ -59,11 +59,12 @@ impl Calls {
             invite: server,
             cseq: seen.cseq,
             offered: offer.is_some(),
-            agreed,
+            agreed: Some(agreed),
         };
         let id = self.next_id();
         let mut call = Call::new(id, source, Some(Target::Flow(seen.flow)), State::Ringing(ringing));
         call.learn(&request.headers);
+        call.reliable = Some(Reliable::new(&request.headers, seen.cseq, core.dice.cseq()));
         call.start_ringing(now);
         let no = core.dialogs.add(dialog);
         call.dialog = Some(no);
@@ -107,7 +108,7 @@ impl Calls {
     pub(crate) fn handle_request(&mut self, core: &mut Core, now: Instant, incoming: InDialog<'_>) -> bool {
         let Some(id) = self.of_dialog(incoming.dialog) else { return false };
         if let Some(call) = self.all.get_mut(&id) {
-            call.handle_request(core, now, incoming.server, incoming.seen, incoming.request);
+            call.handle_request(core, now, incoming);
         }
         self.settle(core, id);
         true
@@ -202,8 +203,17 @@ impl Calls {
     /// Notes a call's next deadline and its dialog, or forgets it when it is over.
     fn settle(&mut self, core: &mut Core, id: CallId) {
         let Some(call) = self.all.get_mut(&id) else { return };
-        if let Some(no) = call.dialog {
+        for no in call.dialog.into_iter().chain(call.branches.dialogs()) {
             self.by_dialog.entry(no).or_insert(id);
+        }
+        if call.is_over() {
+            call.branches.clear();
+        }
+        for no in call.branches.take_left() {
+            if call.dialog != Some(no) {
+                self.by_dialog.remove(&no);
+            }
+            core.dialogs.release(no);
         }
         let open = call.open_invite();
         if let Some(old) = std::mem::replace(&mut call.indexed, open) {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Call, CallTimer, State};
+use super::{Call, CallTimer, State, early::MAX_PRACKS};
 use crate::sip::{
     auth::{Credentials, Session},
     dialog::{Dialog, MAX_FORWARDS},
@@ -110,11 +110,11 @@ impl Call {
         let cancelled = calling.cancel != Cancel::No;
         let asked_by = report.target.map(Way::To);
         match report.outcome {
-            Ok((response, _)) if response.status < 200 => {
+            Ok((response, flow)) if response.status < 200 => {
                 calling.rings = true;
                 match calling.cancel {
                     Cancel::Wanted => self.cancel(core, now),
-                    Cancel::No if response.status > 100 => core.tell(Event::Progress { call: self.id, response }),
+                    Cancel::No if response.status > 100 => self.handle_provisional(core, now, response, flow),
                     Cancel::No | Cancel::Sent => {}
                 }
             }
@@ -123,7 +123,11 @@ impl Call {
             Ok((response, _)) => {
                 let owner = Owner::Call(self.id);
                 let way = asked_by.filter(|_| matches!(response.status, 401 | 407));
-                if !way.is_some_and(|way| calling.answer_challenge(core, now, owner, &response, way)) {
+                let again = way.is_some_and(|way| calling.answer_challenge(core, now, owner, &response, way));
+                // What answered the first one answers the second anew.
+                self.branches.clear();
+                self.branches.leave(self.dialog.take());
+                if !again {
                     self.end(core, now, EndCause::Refused { response });
                 }
             }
@@ -145,8 +149,8 @@ impl Call {
             // They took the call, but what they say of themselves can't be read: there is nobody to acknowledge it to.
             return self.end(core, now, EndCause::Unreachable("an answer that can't be read"));
         };
-        self.dialog = Some(core.dialogs.add(dialog));
         self.way = Some(Target::Flow(flow));
+        let early = self.settle_on(core, dialog);
         let cseq = response.headers.cseq().map_or(0, |cseq| cseq.number);
         self.acknowledge(core, calling.invite, cseq);
         if calling.cancel != Cancel::No {
@@ -155,7 +159,7 @@ impl Call {
         self.local_sdp = Some(calling.offer);
         self.learn(&response.headers);
         self.take_session(now, response);
-        let answer = body_of(&response.headers, &response.body);
+        let answer = body_of(&response.headers, &response.body).or(early);
         core.tell(Event::Answered {
             call: self.id,
             flow,
@@ -205,6 +209,7 @@ pub(super) fn dismiss(core: &mut Core, now: Instant, invite: ClientId, response:
         .clients
         .acknowledge(&mut core.wire, &mut core.dice, invite, ack, (way.clone(), local));
     if acked.is_ok() && !inside {
+        dialog.skip(MAX_PRACKS);
         let bye = dialog.request(Method::Bye);
         // If it can't be sent, the peer's session timer has to end what we never wanted.
         let _ = core.send(

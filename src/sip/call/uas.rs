@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Call, CallTimer, Exchange, State, session_timer::Agreed};
+use super::{Call, CallTimer, Exchange, State, reliable::Reliable, session_timer::Agreed};
 use crate::sip::{
     endpoint::{Body, CommandError, Core, EndCause, Event, Presentation, Rejection, body_of},
     msg::Request,
@@ -13,7 +13,7 @@ use crate::sip::{
 };
 
 /// A provisional response is repeated each minute (RFC 3261 section 13.3.1.1).
-const RING_AGAIN: Duration = Duration::from_secs(60);
+pub(super) const RING_AGAIN: Duration = Duration::from_secs(60);
 /// How long a call may ring: what proxies allow at least (RFC 3261 section 16.6, Timer C).
 const RING_LIMIT: Duration = Duration::from_secs(180);
 
@@ -24,7 +24,8 @@ pub(super) struct Ringing {
     pub(super) cseq: u32,
     /// It brought an offer.
     pub(super) offered: bool,
-    pub(super) agreed: Agreed,
+    /// What holds of session timers once it is answered.
+    pub(super) agreed: Option<Agreed>,
 }
 
 /// Our 2xx to an INVITE, which we send again until the ACK is there.
@@ -41,19 +42,6 @@ impl Call {
     /// Begins to ring, once the dialog is made.
     pub(super) fn start_ringing(&mut self, now: Instant) {
         self.timers.set(CallTimer::RingLimit, now + RING_LIMIT);
-    }
-
-    /// Sends a provisional response.
-    pub(crate) fn ring(&mut self, core: &mut Core, now: Instant, status: u16, presentation: Presentation) -> Result<(), CommandError> {
-        let State::Ringing(ringing) = &self.state else {
-            return Err(CommandError::NotNow);
-        };
-        let invite = ringing.invite;
-        self.present(core, presentation)?;
-        let reply = self.described(core, Reply::new(status.clamp(180, 199)));
-        core.respond(now, invite, reply);
-        self.timers.set(CallTimer::RingAgain, now + RING_AGAIN);
-        Ok(())
     }
 
     pub(super) fn ring_again(&mut self, core: &mut Core, now: Instant) {
@@ -75,20 +63,28 @@ impl Call {
         if !matches!(self.state, State::Ringing(_)) {
             return Err(CommandError::NotNow);
         }
+        if self.puts_off(&presentation, &body) {
+            return Ok(());
+        }
         self.present(core, presentation)?;
         let State::Ringing(ringing) = std::mem::replace(&mut self.state, State::Up) else {
             return Err(CommandError::NotNow);
         };
         self.timers.stop_all();
-        self.local_sdp = Some(body.clone());
+        let agreed = self.reliable.as_ref().is_some_and(Reliable::is_agreed);
+        let body = Some(body).filter(|_| !agreed);
+        if let Some(body) = &body {
+            self.local_sdp = Some(body.clone());
+        }
         self.answer_invite(core, now, ringing, body);
         Ok(())
     }
 
     /// Sends the 200 of an INVITE or re-INVITE and waits for its ACK.
-    pub(super) fn answer_invite(&mut self, core: &mut Core, now: Instant, invite: Ringing, body: Body) {
+    pub(super) fn answer_invite(&mut self, core: &mut Core, now: Instant, invite: Ringing, body: Option<Body>) {
         let mut reply = self.described(core, Reply::new(200));
-        reply.body = Some(body);
+        let offers = !invite.offered && body.is_some();
+        reply.body = body;
         self.agree(now, &mut reply, invite.agreed);
         core.respond(now, invite.invite, reply);
         let mut backoff = Backoff::new(T2);
@@ -97,7 +93,7 @@ impl Call {
         self.unacked = Some(Unacked {
             server: invite.invite,
             cseq: invite.cseq,
-            offers: !invite.offered,
+            offers,
             backoff,
         });
     }

@@ -22,7 +22,7 @@ pub(crate) const MAX_FORWARDS: &str = "70";
 #[derive(Debug)]
 pub(crate) struct Dialog {
     pub(crate) call_id: String,
-    /// Our tag, which is random: it alone finds the dialog.
+    /// Our tag, which is random.
     pub(crate) local_tag: String,
     /// Their tag; RFC 2543 had none.
     pub(crate) remote_tag: Option<String>,
@@ -135,6 +135,11 @@ impl Dialog {
         })
     }
 
+    /// Our tag and theirs.
+    fn tags(&self) -> (String, Option<String>) {
+        (self.local_tag.clone(), self.remote_tag.clone())
+    }
+
     /// Whether a request inside a dialog is inside this one.
     fn is_of(&self, seen: &Seen) -> bool {
         self.call_id == seen.call_id && self.remote_tag == seen.from_tag
@@ -160,6 +165,20 @@ impl Dialog {
         if self.reached != Reached::Proxied {
             self.reached = Reached::new(true, flow);
         }
+    }
+
+    /// The 2xx is there: what it says of route and target holds (RFC 3261 section 13.2.2.4), and counting goes on.
+    pub(crate) fn confirm(&mut self, by_2xx: Self) {
+        *self = Self {
+            local_seq: self.local_seq.max(by_2xx.local_seq),
+            remote_seq: self.remote_seq,
+            ..by_2xx
+        };
+    }
+
+    /// Leaves out sequence numbers that may be used up: gaps are fine (RFC 3261 section 12.2.2).
+    pub(crate) fn skip(&mut self, numbers: u32) {
+        self.local_seq += numbers;
     }
 
     /// A connection is gone.

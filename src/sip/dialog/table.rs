@@ -20,7 +20,8 @@ struct Entry {
 pub(crate) struct Dialogs {
     next: u64,
     all: BTreeMap<DialogNo, Entry>,
-    by_local_tag: BTreeMap<String, DialogNo>,
+    /// By our tag and theirs: the branches of a forked INVITE of ours differ in theirs alone.
+    by_tags: BTreeMap<(String, Option<String>), DialogNo>,
 }
 
 impl Dialogs {
@@ -28,14 +29,14 @@ impl Dialogs {
     pub(crate) fn add(&mut self, dialog: Dialog) -> DialogNo {
         let no = DialogNo(self.next);
         self.next += 1;
-        self.by_local_tag.insert(dialog.local_tag.clone(), no);
+        self.by_tags.insert(dialog.tags(), no);
         self.all.insert(no, Entry { dialog, usages: 1 });
         no
     }
 
     /// The dialog that a request is inside of.
     pub(crate) fn find(&self, seen: &Seen) -> Option<DialogNo> {
-        let no = self.by_local_tag.get(seen.to_tag.as_deref()?)?;
+        let no = self.by_tags.get(&(seen.to_tag.clone()?, seen.from_tag.clone()))?;
         self.all.get(no).filter(|entry| entry.dialog.is_of(seen)).map(|_| *no)
     }
 
@@ -61,7 +62,7 @@ impl Dialogs {
         if entry.usages == 0
             && let Some(entry) = self.all.remove(&no)
         {
-            self.by_local_tag.remove(&entry.dialog.local_tag);
+            self.by_tags.remove(&entry.dialog.tags());
         }
     }
 

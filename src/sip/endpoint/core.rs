@@ -123,7 +123,7 @@ impl Core {
     /// The methods that we serve.
     pub(crate) fn allow(&self) -> String {
         let subscribe = if self.config.packages.is_empty() { "" } else { ", SUBSCRIBE" };
-        format!("INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, INFO, REFER, NOTIFY{subscribe}")
+        format!("INVITE, ACK, CANCEL, OPTIONS, BYE, UPDATE, INFO, PRACK, REFER, NOTIFY{subscribe}")
     }
 
     /// What we can do: in answers to INVITE, UPDATE and OPTIONS (checklist M-1).
@@ -137,8 +137,8 @@ impl Core {
     }
 }
 
-/// Extensions that we know (RFC 4028, 4488).
-pub(crate) const SUPPORTED: &[&str] = &["timer", "norefersub"];
+/// Extensions that we know (RFC 3262, 4028, 4488).
+pub(crate) const SUPPORTED: &[&str] = &["timer", "100rel", "norefersub"];
 
 const NO_DIALOG: Unsendable = Unsendable("its dialog is gone");
 

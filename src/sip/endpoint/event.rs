@@ -90,6 +90,8 @@ pub enum OfferIn {
     Invite,
     /// An UPDATE.
     Update,
+    /// A PRACK, before the call is answered (RFC 3262 section 5).
+    Prack,
 }
 
 /// Why a call ended.
@@ -111,7 +113,8 @@ pub enum EndCause {
     Rejected,
     /// Nobody accepted or rejected their INVITE for three minutes; they got 480.
     Unanswered,
-    /// Our 200 was never acknowledged; the call was torn down (RFC 3261 section 13.3.1.4).
+    /// Our 200 was never acknowledged (RFC 3261 section 13.3.1.4), or a provisional response that has to be (RFC 3262 section 3); the call was
+    /// torn down.
     NoAck,
     /// They refused our INVITE; 401 and 407 come here when the credentials don't help.
     Refused {
@@ -184,6 +187,15 @@ pub enum NotifyOutcome {
     Refused(u16),
 }
 
+/// An answer to the offer in our INVITE that came before the call was answered: media may flow (RFC 3960).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlyMedia {
+    /// The way on which it came.
+    pub flow: Flow,
+    /// The answer.
+    pub answer: Body,
+}
+
 /// What the application is told.
 #[derive(Debug)]
 pub enum Event {
@@ -250,6 +262,8 @@ pub enum Event {
         call: CallId,
         /// Their response.
         response: Box<Response>,
+        /// What is to be heard before the answer, told once: of several branches that ring, the first that can be heard.
+        early: Option<EarlyMedia>,
     },
     /// Our INVITE was answered 2xx, and that is acknowledged.
     Answered {
@@ -257,7 +271,7 @@ pub enum Event {
         call: CallId,
         /// The way on which it came.
         flow: Flow,
-        /// Their answer.
+        /// Their answer. It may be that of another branch than the one that was heard before.
         answer: Option<Body>,
         /// Their response.
         response: Box<Response>,
@@ -334,6 +348,13 @@ pub enum Event {
         status: u16,
         /// Its number means nothing any more.
         last: bool,
+    },
+    /// Their answer to our offer in a reliable provisional response (RFC 3262 section 5): what `accept` brings then isn't sent.
+    EarlyAnswer {
+        /// Which call.
+        call: CallId,
+        /// Their answer.
+        answer: Body,
     },
     /// Our `refer` came to nothing; its number means nothing any more.
     ReferFailed {

@@ -294,10 +294,11 @@ impl Endpoint {
             | Method::Update
             | Method::Info
             | Method::Refer
-            | Method::Notify => Service::Served,
+            | Method::Notify
+            | Method::Prack => Service::Served,
             Method::Subscribe if !self.core.config.packages.is_empty() => Service::Served,
             Method::Other(_) => Service::Unknown,
-            Method::Register | Method::Subscribe | Method::Prack | Method::Message | Method::Publish => Service::Known,
+            Method::Register | Method::Subscribe | Method::Message | Method::Publish => Service::Known,
         }
     }
 }
@@ -321,7 +322,7 @@ fn unsupported(headers: &Headers) -> Result<Vec<String>, HeaderError> {
 /// Whether we can read the body, and they ours (RFC 3261 section 8.2.3).
 fn inspect_body(request: &Request) -> Result<(), Box<Reply>> {
     let headers = &request.headers;
-    let negotiates = matches!(request.method, Method::Invite | Method::Update);
+    let negotiates = matches!(request.method, Method::Invite | Method::Update | Method::Prack);
     if negotiates {
         let accepted = headers.accept().map_err(bad_request)?;
         let takes_sdp = accepted.is_none_or(|ranges| ranges.iter().any(|range| range.covers("application", "sdp")));

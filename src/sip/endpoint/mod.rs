@@ -19,8 +19,8 @@ pub use self::{
     config::{EndpointConfig, Limits, Listener},
     counters::Counters,
     event::{
-        Body, CommandError, EndCause, Event, InviteArgs, NotifyOutcome, OfferIn, OptionsAnswer, OptionsId, Outside, Presentation, Reason,
-        ReferArgs, ReferFailure, Referee, Rejection, SubscriptionEnd, TerminationReason,
+        Body, CommandError, EarlyMedia, EndCause, Event, InviteArgs, NotifyOutcome, OfferIn, OptionsAnswer, OptionsId, Outside,
+        Presentation, Reason, ReferArgs, ReferFailure, Referee, Rejection, SubscriptionEnd, TerminationReason,
     },
     flow::{ConnectionId, Flow, Inbound, Target, Transmit, Transport},
 };
@@ -145,10 +145,25 @@ impl Endpoint {
     /// Says 180 or another provisional status to an INVITE of theirs.
     pub fn ring(&mut self, now: Instant, call: CallId, status: u16, presentation: Presentation) -> Result<(), CommandError> {
         self.calls
-            .command(&mut self.core, call, |call, core| call.ring(core, now, status, presentation))
+            .command(&mut self.core, call, |call, core| call.ring(core, now, status, presentation, None))
     }
 
-    /// Takes a call of theirs, with our answer, or with our offer if they made none.
+    /// Likewise, with our answer, or with our offer if they made none: what is heard before the call is answered. Sent reliably where the caller
+    /// can do that (RFC 3262); an offer can be sent no other way, and is refused with [`CommandError::NotNow`].
+    pub fn ring_with(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        status: u16,
+        presentation: Presentation,
+        body: Body,
+    ) -> Result<(), CommandError> {
+        self.calls.command(&mut self.core, call, |call, core| {
+            call.ring(core, now, status, presentation, Some(body))
+        })
+    }
+
+    /// Takes a call of theirs, with our answer, or with our offer if they made none. The 200 waits where RFC 3262 section 3 says so.
     pub fn accept(&mut self, now: Instant, call: CallId, presentation: Presentation, body: Body) -> Result<(), CommandError> {
         self.calls
             .command(&mut self.core, call, |call, core| call.accept(core, now, presentation, body))

@@ -255,6 +255,14 @@ impl SipFront {
         }
     }
 
+    /// Their answer to our offer has come before the call is taken.
+    pub(super) fn early_answer(&mut self, now: Now, call: CallId, answer: Body, plane: &mut dyn MediaPlane) {
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.awaits_answer = false;
+        }
+        self.read_answer(now, call, Some(answer), plane);
+    }
+
     pub(super) fn reoffer_answered(&mut self, now: Now, call: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane) {
         self.read_answer(now, call, answer, plane);
     }

@@ -273,6 +273,7 @@ impl SipFront {
                 } => self.invite(now, call, flow, &request, offer, plane, rooms),
                 Event::Confirmed { call, answer } => self.confirmed(now, call, answer, plane),
                 Event::Reoffer { call, flow, offer, .. } => self.reoffer(now, call, flow, offer, plane),
+                Event::EarlyAnswer { call, answer } => self.early_answer(now, call, answer, plane),
                 Event::ReofferAnswered { call, answer } => self.reoffer_answered(now, call, answer, plane),
                 // The session stays as it was (rule R43).
                 Event::ReofferWithdrawn { .. } | Event::ReofferFailed { .. } => {}

@@ -7,6 +7,7 @@ mod limits;
 mod mutation;
 mod offers;
 mod refer;
+mod reliable;
 mod sessions;
 mod size;
 mod subscriptions;

@@ -142,13 +142,14 @@ fn react(lab: &mut Lab, rng: &mut StdRng) {
         match event {
             Event::Invite { call, .. } | Event::Reoffer { call, .. } | Event::Confirmed { call, .. } => {
                 let endpoint = &mut lab.endpoint;
-                let _ = match rng.random_range(0..8) {
+                let _ = match rng.random_range(0..9) {
                     0 => endpoint.ring(now, call, 180, focus()),
                     1 | 2 => endpoint.accept(now, call, focus(), Body::sdp("v=0")),
                     3 => endpoint.reject(now, call, Rejection::new(486)),
                     4 => endpoint.accept_reoffer(now, call, Body::sdp("v=0")),
                     5 => endpoint.hang_up(now, call, None),
-                    6 => endpoint.reinvite(now, call, Body::sdp("v=0")),
+                    6 => endpoint.ring_with(now, call, 183, focus(), Body::sdp("v=0")),
+                    7 => endpoint.reinvite(now, call, Body::sdp("v=0")),
                     _ => endpoint.probe(now, call),
                 };
             }
@@ -177,6 +178,7 @@ fn react(lab: &mut Lab, rng: &mut StdRng) {
             | Event::Refreshed { .. }
             | Event::Notified { .. }
             | Event::SubscriptionEnded { .. }
+            | Event::EarlyAnswer { .. }
             | Event::ReferProgress { .. }
             | Event::ReferFailed { .. } => {}
         }
