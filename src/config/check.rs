@@ -7,7 +7,7 @@ use sha2::Sha256;
 
 use super::{
     Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Recording, RecordingFormat, Rooms, Secret, Sip,
-    TlsFiles, TlsMistake, Transport, Xmpp,
+    Transport, Xmpp,
     keypad::{keypad, own_keypad},
     parse::{self, choice},
     read::{Reader, Section, not_empty},
@@ -77,7 +77,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         entries: s.list("advertise", parse::advertise).unwrap_or_default(),
     };
     let tls_name = s.text("tls_name", parse::sip_host);
-    let tls = tls(r, &mut s, [&domain, &tls_name]);
+    let tls = tls::files(r, &mut s, [&domain, &tls_name]);
     let wants_tls = listen.iter().flatten().any(|l| l.transport.is_protected());
     if wants_tls && !s.any_given(&[tls::CERTIFICATE]) {
         s.mistake("listen", format!("TLS needs `{}` and `{}`", tls::CERTIFICATE, tls::KEY));
@@ -113,38 +113,6 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
     })
-}
-
-/// The files of TLS, which have to be good now and may change later.
-fn tls(r: &Reader<'_>, s: &mut Section<'_>, names: [&Option<String>; 2]) -> Option<TlsFiles> {
-    let [certificate, key, authorities] = [tls::CERTIFICATE, tls::KEY, tls::AUTHORITIES].map(|name| s.text(name, parse::path));
-    for (given, other) in [
-        (tls::CERTIFICATE, tls::KEY),
-        (tls::KEY, tls::CERTIFICATE),
-        (tls::AUTHORITIES, tls::CERTIFICATE),
-    ] {
-        if s.any_given(&[given]) && !s.any_given(&[other]) {
-            s.mistake(given, format!("needs `{other}` beside it"));
-        }
-    }
-    let files = TlsFiles {
-        certificate: r.path(certificate?),
-        key: r.path(key?),
-        authorities: authorities.map(|path| r.path(path)),
-    };
-    match files.read() {
-        Ok(content) => {
-            for name in names.into_iter().flatten().filter(|name| !content.speaks_for(name)) {
-                let problem = format!("does not name {name}: phones that look closely refuse it (RFC 5922 section 7)");
-                s.warning(tls::CERTIFICATE, problem);
-            }
-            Some(files)
-        }
-        Err(TlsMistake { key, problem }) => {
-            s.mistake(key, problem);
-            None
-        }
-    }
 }
 
 fn media(r: &Reader<'_>, mut s: Section<'_>, sip: Option<&Sip>) -> Media {

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Create, Digest, Listen, RecordingFormat, Transport};
+use super::{Create, Digest, Listen, RecordingFormat, Transport, tls::Asked};
 use crate::model::{Aor, AudioAccess, BareJid, RoomName, media::Codec, srtp::Policy};
 
 /// A choice among named values.
@@ -37,6 +37,9 @@ pub(super) const SRTP: &[(&str, Policy)] = &[
 ];
 
 pub(super) const RECORDING: &[(&str, RecordingFormat)] = &[("ogg", RecordingFormat::Ogg), ("wav", RecordingFormat::Wav)];
+
+pub(super) const TLS_CLIENT: &[(&str, Option<Asked>)] =
+    &[("off", None), ("asked", Some(Asked::Asked)), ("required", Some(Asked::Required))];
 
 pub(super) const DIGEST: &[(&str, Digest)] = &[("sha-256", Digest::Sha256), ("md5", Digest::Md5)];
 

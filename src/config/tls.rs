@@ -15,6 +15,10 @@ use tokio_rustls::rustls::{
     sign::CertifiedKey,
 };
 
+use super::{
+    parse::{self, choice},
+    read::{Reader, Section},
+};
 use crate::model::certificate::speaks_for;
 
 /// Where they are.
@@ -26,6 +30,10 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The authorities whose certificates are believed, if not those that the system trusts.
     pub authorities: Option<PathBuf>,
+    /// The authorities that may vouch for those who connect; none: they aren't asked for certificates.
+    pub visitors: Option<PathBuf>,
+    /// Who connects without a certificate doesn't come in.
+    pub required: bool,
 }
 
 /// What is in them.
@@ -35,6 +43,8 @@ pub struct TlsContent {
     pub identity: CertifiedKey,
     /// As the file has them.
     pub authorities: Option<Vec<CertificateDer<'static>>>,
+    /// Likewise, for those who connect.
+    pub visitors: Option<Vec<CertificateDer<'static>>>,
 }
 
 impl TlsContent {
@@ -57,6 +67,8 @@ pub struct TlsMistake {
 pub(super) const CERTIFICATE: &str = "tls_certificate";
 pub(super) const KEY: &str = "tls_key";
 pub(super) const AUTHORITIES: &str = "tls_ca";
+pub(super) const VISITORS: &str = "tls_client_ca";
+const CLIENT: &str = "tls_client";
 
 impl TlsFiles {
     /// Reads all of them.
@@ -84,8 +96,12 @@ impl TlsFiles {
                 wrong_key(error.to_string())
             }
         })?;
-        let authorities = self.authorities.as_deref().map(authorities).transpose()?;
-        Ok(TlsContent { identity, authorities })
+        let from = |key, path: &Option<PathBuf>| path.as_deref().map(|path| authorities(key, path)).transpose();
+        Ok(TlsContent {
+            identity,
+            authorities: from(AUTHORITIES, &self.authorities)?,
+            visitors: from(VISITORS, &self.visitors)?,
+        })
     }
 
     /// What is wrong if the certificate can't be used after all.
@@ -98,16 +114,67 @@ impl TlsFiles {
         [&self.certificate, &self.key]
             .into_iter()
             .chain(&self.authorities)
+            .chain(&self.visitors)
             .map(PathBuf::as_path)
     }
 }
 
-fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsMistake> {
-    let found = certificates(AUTHORITIES, path)?;
+/// The files of TLS by their keys in `[sip]`; they have to be good now and may change later.
+pub(super) fn files(r: &Reader<'_>, s: &mut Section<'_>, names: [&Option<String>; 2]) -> Option<TlsFiles> {
+    let [certificate, key, authorities, visitors] = [CERTIFICATE, KEY, AUTHORITIES, VISITORS].map(|name| s.text(name, parse::path));
+    let asked = s.text(CLIENT, choice(parse::TLS_CLIENT)).flatten();
+    for (given, other) in [
+        (CERTIFICATE, KEY),
+        (KEY, CERTIFICATE),
+        (AUTHORITIES, CERTIFICATE),
+        (VISITORS, CERTIFICATE),
+    ] {
+        if s.any_given(&[given]) && !s.any_given(&[other]) {
+            s.mistake(given, format!("needs `{other}` beside it"));
+        }
+    }
+    match (asked, s.any_given(&[VISITORS])) {
+        (Some(_), false) => s.mistake(CLIENT, format!("needs `{VISITORS}` beside it")),
+        (None, true) => s.warning(VISITORS, format!("is not used: `{CLIENT}` asks nobody for a certificate")),
+        (Some(_), true) | (None, false) => {}
+    }
+    let files = TlsFiles {
+        certificate: r.path(certificate?),
+        key: r.path(key?),
+        authorities: authorities.map(|path| r.path(path)),
+        visitors: visitors.filter(|_| asked.is_some()).map(|path| r.path(path)),
+        required: asked == Some(Asked::Required),
+    };
+    match files.read() {
+        Ok(content) => {
+            for name in names.into_iter().flatten().filter(|name| !content.speaks_for(name)) {
+                let problem = format!("does not name {name}: phones that look closely refuse it (RFC 5922 section 7)");
+                s.warning(CERTIFICATE, problem);
+            }
+            Some(files)
+        }
+        Err(TlsMistake { key, problem }) => {
+            s.mistake(key, problem);
+            None
+        }
+    }
+}
+
+/// How those who connect are asked for certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Who has none comes in too.
+    Asked,
+    /// Who has none doesn't.
+    Required,
+}
+
+fn authorities(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsMistake> {
+    let found = certificates(key, path)?;
     for certificate in &found {
         RootCertStore::empty()
             .add(certificate.clone())
-            .map_err(|error| mistake(AUTHORITIES, path, error.to_string()))?;
+            .map_err(|error| mistake(key, path, error.to_string()))?;
     }
     Ok(found)
 }
@@ -235,6 +302,38 @@ mod tests {
             folder
                 .mistake(&format!("{BOTH}\ntls_ca = 'broken.pem'"))
                 .starts_with("line 5: sip.tls_ca: broken.pem: ")
+        );
+    }
+
+    #[test]
+    fn phones_are_asked_for_certificates_if_somebody_can_vouch_for_them() {
+        let folder = Folder::new("visitors");
+        folder.certify("c.pem", "k.pem", "conf.example.com");
+        folder.certify("phones.pem", "unused.pem", "phones.example.com");
+        let files = |lines: &str| {
+            let config = folder.check(&format!("{BOTH}\n{lines}")).expect("no mistake");
+            let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+            let files = config.sip.tls.expect("given");
+            (files.visitors.is_some(), files.required, warnings)
+        };
+        assert_eq!(files(""), (false, false, Vec::new()));
+        assert_eq!(
+            files("tls_client_ca = 'phones.pem'\ntls_client = 'asked'"),
+            (true, false, Vec::new())
+        );
+        assert_eq!(
+            files("tls_client_ca = 'phones.pem'\ntls_client = 'required'"),
+            (true, true, Vec::new())
+        );
+        let unused = "line 5: sip.tls_client_ca: is not used: `tls_client` asks nobody for a certificate";
+        assert_eq!(files("tls_client_ca = 'phones.pem'"), (false, false, vec![unused.to_owned()]));
+        let mistake = |lines: &str| folder.mistake(&format!("{BOTH}\n{lines}"));
+        assert_eq!(
+            mistake("tls_client = 'asked'"),
+            "line 5: sip.tls_client: needs `tls_client_ca` beside it"
+        );
+        assert!(
+            mistake("tls_client = 'asked'\ntls_client_ca = 'none.pem'").starts_with("line 6: sip.tls_client_ca: none.pem: No such file")
         );
     }
 

@@ -1,4 +1,4 @@
-//! Which SIP domains a certificate speaks for (RFC 5922 section 7).
+//! Which SIP domains and which people a certificate speaks for (RFC 5922 section 7).
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
@@ -16,6 +16,18 @@ pub fn domains(certificate: &CertificateDer<'_>) -> Vec<String> {
     } else {
         by_uri
     }
+}
+
+/// The people that a certificate speaks for, as `sip` URIs, as written.
+pub fn people(certificate: &CertificateDer<'_>) -> Vec<String> {
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else {
+        return Vec::new();
+    };
+    let is_person = |uri: &&str| {
+        let scheme = uri.split_once(':').map(|(scheme, _)| scheme.to_ascii_lowercase());
+        uri.contains('@') && matches!(scheme.as_deref(), Some("sip" | "sips"))
+    };
+    certificate.valid_uri_names().filter(is_person).map(str::to_owned).collect()
 }
 
 /// Whether a certificate speaks for this domain: one of its names is the same in full (RFC 5922 section 7.2).
@@ -59,6 +71,8 @@ mod tests {
         );
         assert_eq!(domains(&by_uri), ["conf.example.com", "example.com"]);
         assert!(!speaks_for(&by_uri, "www.example.com"));
+        assert_eq!(people(&named), ["sip:ann@example.net"]);
+        assert!(people(&by_uri).is_empty());
     }
 
     #[test]
@@ -73,5 +87,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_speaks_for_nobody() {
         assert!(domains(&CertificateDer::from(b"no certificate".to_vec())).is_empty());
+        assert!(people(&CertificateDer::from(b"no certificate".to_vec())).is_empty());
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cusax::model::srtp::{Policy, Protection, Security};
 use cusax::model::{LegMedia, MediaOrder};
-use cusax::sip::endpoint::Transport;
+use cusax::sip::endpoint::{Inbound, Transport};
 
 use super::world::World;
 
@@ -62,7 +62,7 @@ fn r72_who_comes_in_and_how_protected() {
         format!("RTP/AVP 0\r\n{KEY}"),
         format!("RTP/SAVP 0\r\n{KEY}"),
     );
-    let (udp, tls) = (Transport::Udp, Transport::Tls);
+    let (udp, tls, wss) = (Transport::Udp, Transport::Tls, Transport::Wss);
     for (policy, transport, media, expected) in [
         (Never, tls, &plain, Protection::None),
         (Never, tls, &both, Protection::None),
@@ -74,6 +74,7 @@ fn r72_who_comes_in_and_how_protected() {
         (Allowed, tls, &secure, Protection::Sdes),
         (Required, tls, &both, Protection::Sdes),
         (Required, tls, &secure, Protection::Sdes),
+        (Required, wss, &secure, Protection::Sdes),
     ] {
         assert_eq!(call(policy, transport, media), Ok(expected), "{policy:?} {transport} {media}");
     }
@@ -90,6 +91,39 @@ fn r72_who_comes_in_and_how_protected() {
         call(Allowed, tls, "RTP/SAVP 0\r\na=crypto:1 F8_128_HMAC_SHA1_80 inline:x\r\n"),
         Err("SIP/2.0 488 Not Acceptable Here; Warning: 399 conf.example.com \"SRTP: no crypto-suite in common\"".to_owned())
     );
+}
+
+#[test]
+fn r01_a_certificate_proves_an_account_for_as_long_as_its_connection_is_up() {
+    let mut w = World::new(10);
+    w.phone_over("ann", Transport::Tls);
+    let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    let challenged_after_call = |w: &mut World| {
+        let answers = |w: &World| w.at("ann").log.iter().filter(|l| *l == "200").count();
+        let before = answers(w);
+        w.dial("ann", "blue");
+        w.run_until("the call is up", |w| answers(w) > before);
+        w.hang_up("ann");
+        w.run_for(Duration::from_secs(2));
+        assert_eq!(w.leg_of("ann", "blue"), None);
+        w.front_counters().challenged
+    };
+    w.connection("ann", |flow| Inbound::Proven {
+        flow,
+        names: names(&["conf.example.com", "SIP:ann@Conf.example.com:5060"]),
+    });
+    assert_eq!(challenged_after_call(&mut w), 0);
+    // Somebody else's certificate, and a domain's.
+    for (others, challenged) in [(names(&["sip:bob@conf.example.com"]), 1), (names(&["conf.example.com"]), 2)] {
+        w.connection("ann", |flow| Inbound::Proven { flow, names: others });
+        assert_eq!(challenged_after_call(&mut w), challenged);
+    }
+    w.connection("ann", |flow| Inbound::Proven {
+        flow,
+        names: names(&["sip:ann@conf.example.com"]),
+    });
+    w.connection("ann", Inbound::FlowLost);
+    assert_eq!(challenged_after_call(&mut w), 3);
 }
 
 /// An offer within the guest's call that comes by UDP, whatever way the call itself came.

@@ -188,7 +188,7 @@ impl World {
             at: start,
             unix_ms: 1_800_000_000_000,
         };
-        let listeners = [Transport::Udp, Transport::Tls].map(|transport| Listener::plain(transport, SERVER));
+        let listeners = [Transport::Udp, Transport::Tls, Transport::Wss].map(|transport| Listener::plain(transport, SERVER));
         let endpoint = Endpoint::new(EndpointConfig::new(listeners.to_vec()), seed);
         let mut world = Self {
             start,
@@ -564,7 +564,9 @@ impl World {
                 message: Ok(message),
                 flow,
             } => (String::from_utf8_lossy(&message.to_bytes()).into_owned(), flow),
-            Inbound::Message { message: Err(_), .. } | Inbound::FlowLost(_) | Inbound::Unreachable(_) => return false,
+            Inbound::Message { message: Err(_), .. } | Inbound::FlowLost(_) | Inbound::Unreachable(_) | Inbound::Proven { .. } => {
+                return false;
+            }
         };
         let phone = self.phones.get_mut(name).expect("the phone exists");
         phone.received.push(text.clone());
@@ -627,6 +629,25 @@ impl World {
     /// Pulls the plug: nothing comes from this phone any more, and nothing reaches it.
     pub(crate) fn kill(&mut self, phone: &str) {
         self.phones.get_mut(phone).expect("the phone exists").dead = true;
+    }
+
+    /// The sockets report of a phone's connection: what its certificate proves, or that it is lost.
+    pub(crate) fn connection(&mut self, phone: &str, report: impl FnOnce(Flow) -> Inbound) {
+        let Phone { way, address, .. } = self.phones[phone];
+        let flow = Flow {
+            local: SERVER,
+            remote: address,
+            ..way
+        };
+        let clock = self.clock();
+        let rooms = Index(&self.rooms, &self.lives);
+        self.front.handle_inbound(clock, report(flow), &mut self.plane, &rooms);
+        self.settle();
+    }
+
+    /// What the front has refused so far.
+    pub(crate) fn front_counters(&self) -> FrontCounters {
+        self.front.counters().0
     }
 
     fn at_phone(&mut self, name: &str, work: impl FnOnce(&mut Phone, Instant)) {

@@ -247,10 +247,10 @@ async fn a_call_over_tls_goes_to_who_proves_their_name() {
     let made = rcgen::generate_simple_self_signed(vec!["conf.example.com".to_owned()]).expect("a certificate");
     let certificate = made.cert.der().clone();
     let identity = CertifiedKey::from_der(vec![certificate.clone()], made.signing_key.into(), &ring::default_provider());
-    let tls = Tls::new(Some(identity.expect("they fit")), Some(Vec::new())).expect("usable");
+    let tls = Tls::new(Some(identity.expect("they fit")), Some(Vec::new()), None).expect("usable");
     let mut callee = Callee::by(Transport::Tls, Some(tls));
     let proof = |name: &str| Proof {
-        tls: Tls::new(None, Some(vec![certificate.clone()])).expect("usable"),
+        tls: Tls::new(None, Some(vec![certificate.clone()]), None).expect("usable"),
         name: Some(name.to_owned()),
     };
     let mut misled = callee.called_with(Some(proof("conf.example.net")));

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::{info, warn};
 
 use crate::config::{TlsFiles, TlsMistake};
-use crate::io::sip::{SipTransport, Tls};
+use crate::io::sip::{SipTransport, Tls, Visitors};
 
 /// How often the files are looked at: whoever renews certificates has weeks for it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -70,7 +70,11 @@ impl Certificate {
 
 fn read(files: &TlsFiles) -> Result<Tls, TlsMistake> {
     let content = files.read()?;
-    Tls::new(Some(content.identity), content.authorities).map_err(|error| files.unusable(&error))
+    let visitors = content.visitors.map(|authorities| Visitors {
+        authorities,
+        required: files.required,
+    });
+    Tls::new(Some(content.identity), content.authorities, visitors).map_err(|error| files.unusable(&error))
 }
 
 fn stamp(files: &TlsFiles) -> Stamp {
@@ -101,6 +105,8 @@ mod tests {
             certificate: folder.join("c.pem"),
             key: folder.join("k.pem"),
             authorities: None,
+            visitors: None,
+            required: false,
         };
         assert!(Certificate::open(files.clone()).is_err(), "there are none");
         write(&files);

@@ -20,7 +20,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-pub use self::tls::Tls;
+pub use self::tls::{Tls, Visitors};
 use self::{
     connections::{Connections, Peer},
     tls::Handshakes,

@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     SipSocketCounters,
     connections::{Connections, Peer, Waiting},
-    tls::End,
+    tls::{self, End},
     udp::mark,
     ws,
 };
@@ -75,7 +75,12 @@ pub(super) async fn accept(listener: TcpListener, transport: Transport, local: S
 
 /// Serves a connection of theirs. Of one that doesn't come about nobody has to know.
 async fn welcome(stream: TcpStream, flow: Flow, waiting: Waiting, connections: Connections) {
-    if run(stream, flow, End::Server, waiting, &connections).await.is_none()
+    let end = if flow.transport == Transport::Wss {
+        End::Browsers
+    } else {
+        End::Server
+    };
+    if run(stream, flow, end, waiting, &connections).await.is_none()
         && let Some(id) = flow.connection
     {
         connections.close(id);
@@ -118,6 +123,10 @@ async fn run(stream: TcpStream, flow: Flow, end: End, mut waiting: Waiting, conn
                 secured = connections.handshakes.secure(stream, flow.remote, end) => secured?,
                 _ = &mut waiting.cut => return None,
             };
+            let names = tls::names(&stream);
+            if !names.is_empty() {
+                connections.inbound.send(Inbound::Proven { flow, names }).await.ok()?;
+            }
             talk(stream, flow, waiting, connections).await
         }
         Transport::Udp | Transport::Tcp | Transport::Ws => talk(stream, flow, waiting, connections).await,

@@ -1,6 +1,6 @@
 //! TLS under SIP (RFC 3261 section 26.2.1): who we are, whom we trust, and handshakes, which are limited in time and in number.
 //!
-//! Versions 1.2 and 1.3. Peers are not asked for certificates; what they prove of themselves, they prove by digest.
+//! Versions 1.2 and 1.3. Peers may be asked for certificates too: what one proves is told once for its connection.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use tokio_rustls::{
         },
         crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
         pki_types::{CertificateDer, ServerName, UnixTime},
-        server::ParsedCertificate,
+        server::{ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier, danger::ClientCertVerifier},
         sign::{CertifiedKey, SingleCertAndKey},
         version::{TLS12, TLS13},
     },
@@ -48,21 +48,37 @@ const LIMITS: HandshakeLimits = HandshakeLimits {
     per_source: 128,
 };
 
+/// Whose certificates we ask those for who connect by TLS. Browsers, who come by WebSocket, are asked for none: they would ask their users.
+#[derive(Debug, Clone)]
+pub struct Visitors {
+    /// Who may vouch for them.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// Who has none doesn't come in.
+    pub required: bool,
+}
+
+/// Names of one certificate that are kept: a large company's switch has some.
+const MAX_NAMES: usize = 64;
+
 /// Who we are, and whom we trust.
 #[derive(Debug, Clone)]
 pub struct Tls {
     /// None: we can connect, and nobody to us.
-    server: Option<Arc<ServerConfig>>,
+    server: Option<Servers>,
     client: Arc<ClientConfig>,
     pub(super) limits: HandshakeLimits,
 }
 
 impl Tls {
-    /// For a server with this certificate and its key, or for a mere client. Certificates of others are believed if one of `authorities` vouches
-    /// for them; without a list, if one does that the system knows.
-    pub fn new(identity: Option<CertifiedKey>, authorities: Option<Vec<CertificateDer<'static>>>) -> Result<Self, Error> {
+    /// For a server with this certificate and its key, or for a mere client. Certificates of servers are believed if one of `authorities` vouches
+    /// for them; without a list, if one does that the system knows. Those who connect are asked for theirs if `visitors` says so.
+    pub fn new(
+        identity: Option<CertifiedKey>,
+        authorities: Option<Vec<CertificateDer<'static>>>,
+        visitors: Option<Visitors>,
+    ) -> Result<Self, Error> {
         let provider = Arc::new(ring::default_provider());
-        let server = identity.map(|identity| server(identity, Arc::clone(&provider))).transpose()?;
+        let server = identity.map(|identity| Servers::new(identity, visitors, &provider)).transpose()?;
         let verifier = Verifier {
             roots: roots(authorities)?,
             algorithms: provider.signature_verification_algorithms,
@@ -73,18 +89,54 @@ impl Tls {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         Ok(Self {
-            server: server.map(Arc::new),
+            server,
             client: Arc::new(client),
             limits: LIMITS,
         })
     }
 }
 
-fn server(identity: CertifiedKey, provider: Arc<CryptoProvider>) -> Result<ServerConfig, Error> {
-    Ok(ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13, &TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
+/// What those see who connect.
+#[derive(Debug, Clone)]
+struct Servers {
+    phones: Arc<ServerConfig>,
+    browsers: Arc<ServerConfig>,
+}
+
+impl Servers {
+    fn new(identity: CertifiedKey, visitors: Option<Visitors>, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
+        let resolver = Arc::new(SingleCertAndKey::from(identity));
+        let server = |verifier: Arc<dyn ClientCertVerifier>| -> Result<Arc<ServerConfig>, Error> {
+            let config = ServerConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(&[&TLS13, &TLS12])?;
+            let config = config.with_client_cert_verifier(verifier);
+            Ok(Arc::new(
+                config.with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>),
+            ))
+        };
+        let browsers = server(WebPkiClientVerifier::no_client_auth())?;
+        let phones = match visitors {
+            None => Arc::clone(&browsers),
+            Some(Visitors { authorities, required }) => {
+                let roots = Arc::new(roots(Some(authorities))?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+                let verifier = if required { verifier } else { verifier.allow_unauthenticated() };
+                server(verifier.build().map_err(|why| Error::General(why.to_string()))?)?
+            }
+        };
+        Ok(Self { phones, browsers })
+    }
+}
+
+/// Whom a verified peer's certificate proves it to be; nobody without one.
+pub(super) fn names(stream: &TlsStream<TcpStream>) -> Vec<String> {
+    let (_, session) = stream.get_ref();
+    let Some(certificate) = session.peer_certificates().and_then(<[_]>::first) else {
+        return Vec::new();
+    };
+    let mut names = certificate::people(certificate);
+    names.extend(certificate::domains(certificate));
+    names.truncate(MAX_NAMES);
+    names
 }
 
 fn roots(authorities: Option<Vec<CertificateDer<'static>>>) -> Result<RootCertStore, Error> {
@@ -163,6 +215,8 @@ impl ServerCertVerifier for Verifier {
 pub(super) enum End {
     /// They connected.
     Server,
+    /// Likewise, to where browsers do.
+    Browsers,
     /// We did, to whom the certificate has to name; none: the address.
     Client(Option<Arc<str>>),
 }
@@ -252,12 +306,15 @@ impl Drop for Place<'_> {
     }
 }
 
+async fn accept(config: Option<&Arc<ServerConfig>>, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    let config = config.cloned().ok_or_else(|| io::Error::other("no certificate"))?;
+    TlsAcceptor::from(config).accept(stream).await.map(TlsStream::Server)
+}
+
 async fn handshake(tls: &Tls, stream: TcpStream, remote: SocketAddr, end: End) -> io::Result<TlsStream<TcpStream>> {
     match end {
-        End::Server => {
-            let server = tls.server.clone().ok_or_else(|| io::Error::other("no certificate"))?;
-            TlsAcceptor::from(server).accept(stream).await.map(TlsStream::Server)
-        }
+        End::Server => accept(tls.server.as_ref().map(|server| &server.phones), stream).await,
+        End::Browsers => accept(tls.server.as_ref().map(|server| &server.browsers), stream).await,
         End::Client(name) => {
             let name = match name {
                 Some(name) => ServerName::try_from(name.to_string()).map_err(io::Error::other)?,

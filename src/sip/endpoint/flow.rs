@@ -175,4 +175,12 @@ pub enum Inbound {
     FlowLost(Flow),
     /// Nobody listens there, or no connection came about within 2 s (rule R42), or the peer there can't prove its name, or the socket refused the bytes.
     Unreachable(Target),
+    /// Whom a peer's certificate proves it to be: the `sip` URIs of people, and domains (RFC 5922). Comes before the first message of a connection,
+    /// and holds until it is lost.
+    Proven {
+        /// Over this connection.
+        flow: Flow,
+        /// As the certificate has them.
+        names: Vec<String>,
+    },
 }

@@ -84,6 +84,8 @@ impl Endpoint {
                 let reports = clients.handle_flow_lost(now, wire, dice, flow);
                 reports.into_iter().for_each(|report| self.handle_report(now, report));
             }
+            // Who may do what is decided by others, by what they know of the flow.
+            Inbound::Proven { .. } => {}
             Inbound::Unreachable(target) => {
                 let Core { clients, wire, dice, .. } = &mut self.core;
                 let reports = clients.handle_unreachable(now, wire, dice, &target);

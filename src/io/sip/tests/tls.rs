@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tokio_rustls::{
     TlsAcceptor, TlsConnector,
     client::TlsStream,
@@ -15,7 +15,10 @@ use tokio_rustls::{
     },
 };
 
-use super::{super::tls::HandshakeLimits, *};
+use super::{
+    super::tls::{HandshakeLimits, Visitors},
+    *,
+};
 
 /// Short enough for a test to wait for, long enough for a handshake on a busy machine.
 const SHORT: Duration = Duration::from_secs(1);
@@ -47,20 +50,53 @@ impl Authority {
     }
 
     fn tls(&self, names: &[&str]) -> Tls {
+        self.tls_for(names, None)
+    }
+
+    fn tls_for(&self, names: &[&str], visitors: Option<Visitors>) -> Tls {
         let (certificate, key) = self.certify(names);
         let identity = CertifiedKey::from_der(vec![certificate], key, &ring::default_provider()).expect("they fit");
-        Tls::new(Some(identity), Some(vec![self.certificate.clone()])).expect("usable")
+        Tls::new(Some(identity), Some(vec![self.certificate.clone()]), visitors).expect("usable")
+    }
+
+    /// Asks for certificates that this authority vouches for.
+    fn visitors(&self, required: bool) -> Option<Visitors> {
+        Some(Visitors {
+            authorities: vec![self.certificate.clone()],
+            required,
+        })
+    }
+
+    /// A certificate for this person.
+    fn certify_person(&self, uri: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec!["phone.example.com".to_owned()]).expect("a name");
+        params.subject_alt_names.push(SanType::URI(uri.try_into().expect("ASCII")));
+        let certificate = params.signed_by(&key, &self.issuer);
+        (certificate.expect("a certificate").der().clone(), key.into())
     }
 
     /// A peer that trusts this authority, with these versions.
     fn connector(&self, versions: &[&'static SupportedProtocolVersion]) -> TlsConnector {
+        self.connector_as(versions, None)
+    }
+
+    /// Likewise, which shows this certificate when asked.
+    fn connector_as(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+    ) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("a certificate");
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(versions)
             .expect("known")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match own {
+            Some((certificate, key)) => config.with_client_auth_cert(vec![certificate], key).expect("they fit"),
+            None => config.with_no_client_auth(),
+        };
         TlsConnector::from(Arc::new(config))
     }
 
@@ -197,6 +233,10 @@ async fn one_connection_serves_all_messages_to_a_peer_that_proved_its_name() {
         assert_eq!(secured.get_ref().1.server_name(), name, "SNI");
         assert_eq!(read(&mut secured, 6).await, b"onetwo");
         secured.write_all(options(9).as_bytes()).await.expect("written");
+        if let Some(name) = name {
+            let proven = next(&mut received).await;
+            assert!(matches!(&proven, Inbound::Proven { names, .. } if *names == [name]), "{proven:?}");
+        }
         let (flow, number) = next_request(&mut received).await;
         assert_eq!(
             (flow.transport, flow.local, flow.remote, number),
@@ -362,5 +402,59 @@ async fn an_exchanged_certificate_is_seen_by_new_connections_and_old_ones_go_on(
     for (number, peer) in [(1, &mut old), (2, &mut new)] {
         peer.write_all(options(number).as_bytes()).await.expect("written");
         assert_eq!(next_request(&mut received).await.1, number);
+    }
+}
+
+#[tokio::test]
+async fn rfc5922_7_what_a_peers_certificate_proves_is_told_before_its_first_message() {
+    let authority = Authority::new();
+    for version in [&TLS12, &TLS13] {
+        for required in [false, true] {
+            let tls = authority.tls_for(&["127.0.0.1"], authority.visitors(required));
+            let (_transport, mut received, local) = bound(tls);
+            let own = authority.certify_person("sip:ann@conf.example.com");
+            let mut peer = connect(&authority.connector_as(&[version], Some(own)), local).await;
+            peer.write_all(options(1).as_bytes()).await.expect("written");
+            let Inbound::Proven { flow, names } = next(&mut received).await else {
+                panic!("proof")
+            };
+            assert_eq!(names, ["sip:ann@conf.example.com", "phone.example.com"]);
+            assert_eq!(next_request(&mut received).await, (flow, 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_comes_in_if_it_is_only_asked_for() {
+    let authority = Authority::new();
+    let tls = authority.tls_for(&["127.0.0.1"], authority.visitors(false));
+    let (transport, mut received, local) = bound(tls);
+    let mut peer = connect(&authority.connector(&[&TLS13]), local).await;
+    peer.write_all(options(1).as_bytes()).await.expect("written");
+    assert_eq!(next_request(&mut received).await.1, 1, "nothing is told of it");
+    transport.exchange_tls(authority.tls_for(&["127.0.0.1"], authority.visitors(true)));
+    let socket = TcpStream::connect(local).await.expect("connected");
+    let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
+    let shut_out = timeout(DEADLINE, authority.connector(&[&TLS12]).connect(name, socket)).await;
+    shut_out.expect("in time").expect_err("no handshake");
+    counted(&transport.counters().handshakes_failed, 1).await;
+    peer.write_all(options(2).as_bytes()).await.expect("written");
+    assert_eq!(next_request(&mut received).await.1, 2, "connections that are up go on");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_proves_nothing() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    for (required, number) in [(false, 1), (true, 1)] {
+        let tls = authority.tls_for(&["127.0.0.1"], authority.visitors(required));
+        let (transport, mut received, local) = bound(tls);
+        let own = stranger.certify_person("sip:ann@conf.example.com");
+        let socket = TcpStream::connect(local).await.expect("connected");
+        let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
+        let connector = authority.connector_as(&[&TLS12], Some(own));
+        let refused = timeout(DEADLINE, connector.connect(name, socket)).await;
+        refused.expect("in time").expect_err("no handshake");
+        counted(&transport.counters().handshakes_failed, number).await;
+        assert!(received.try_recv().is_err());
     }
 }

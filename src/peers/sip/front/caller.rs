@@ -1,7 +1,7 @@
 //! Who calls, and how far that is proven (rules R1, R3, R13; checklist X-6).
 
 use crate::model::trunk::{AssertedIdentity, Trunk};
-use crate::model::{Aor, Caller, Now, TrunkId};
+use crate::model::{Account, Aor, Caller, Now, TrunkId};
 use crate::sip::auth::Verdict;
 use crate::sip::endpoint::{Flow, Rejection};
 use crate::sip::msg::{Name, Request, Uri};
@@ -23,7 +23,7 @@ pub(super) struct Known {
     pub(super) trunk: Option<TrunkId>,
 }
 
-/// Whose secret was shown.
+/// Whose secret was shown, or whose certificate.
 enum Proof {
     Account { aor: Aor, name: String },
     Trunk { user: String },
@@ -33,7 +33,7 @@ impl SipFront {
     /// The caller of an INVITE. Whoever names one of our accounts in `From` has to prove it.
     pub(super) fn caller(&mut self, now: Now, flow: Flow, request: &Request) -> Result<Known, Rejection> {
         let source = flow.remote.ip();
-        let user = match self.credentials(now, request)? {
+        let user = match self.proof(now, flow, request)? {
             Some(Proof::Account { aor, name }) => {
                 self.ignore_identity(request);
                 return Ok(account(aor, name, request));
@@ -41,7 +41,7 @@ impl SipFront {
             Some(Proof::Trunk { user }) => Some(user),
             None => None,
         };
-        if let Some(trunk) = self.trunks.incoming(source, &[], user.as_deref()) {
+        if let Some(trunk) = self.trunks.incoming(source, self.names_of(flow), user.as_deref()) {
             let trunk = trunk.clone();
             return self.by_trunk(now, &trunk, request);
         }
@@ -62,14 +62,14 @@ impl SipFront {
 
     /// The sender of a request that only accounts may make.
     pub(super) fn proven_caller(&mut self, now: Now, flow: Flow, request: &Request) -> Result<Caller, Rejection> {
-        match self.credentials(now, request)? {
+        match self.proof(now, flow, request)? {
             Some(Proof::Account { aor, name }) => Ok(Caller::Account { aor, name }),
             proof => {
                 let user = match &proof {
                     Some(Proof::Trunk { user }) => Some(user.as_str()),
                     Some(Proof::Account { .. }) | None => None,
                 };
-                let trunk = self.trunks.incoming(flow.remote.ip(), &[], user).cloned();
+                let trunk = self.trunks.incoming(flow.remote.ip(), self.names_of(flow), user).cloned();
                 match trunk.and_then(|trunk| self.vouched_account(&trunk, &asserted(&trunk, request)?)) {
                     Some((aor, name)) => Ok(Caller::Account { aor, name }),
                     None => Err(self.challenge(now, false)),
@@ -123,6 +123,14 @@ impl SipFront {
     /// What a peer that isn't believed says of the caller (RFC 3325 section 5) counts for nothing.
     fn ignore_identity(&mut self, request: &Request) {
         self.counters.ignored_identities += u64::from(request.headers.has(Name::PAssertedIdentity));
+    }
+
+    /// By their certificate, or by their credentials.
+    fn proof(&mut self, now: Now, flow: Flow, request: &Request) -> Result<Option<Proof>, Rejection> {
+        match self.certified(flow, request) {
+            Some(Account { name, aor: Some(aor), .. }) => Ok(Some(Proof::Account { aor, name })),
+            Some(_) | None => self.credentials(now, request),
+        }
     }
 
     fn credentials(&mut self, now: Now, request: &Request) -> Result<Option<Proof>, Rejection> {

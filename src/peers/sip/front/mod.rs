@@ -4,6 +4,7 @@ mod call;
 mod caller;
 mod info;
 mod keypad;
+mod proof;
 mod record;
 mod trunks;
 mod watch;
@@ -27,6 +28,7 @@ use crate::sip::msg::{Request, Uri, room_of_user};
 
 use super::{FromRoom, ToRoom};
 use call::Call;
+use proof::Proofs;
 pub use record::CallRecord;
 use trunks::Trunks;
 use watch::Watch;
@@ -122,6 +124,7 @@ pub struct SipFront {
     legs: BTreeMap<LegId, CallId>,
     watches: BTreeMap<SubscriptionId, Watch>,
     records: BTreeMap<LegId, CallRecord>,
+    proofs: Proofs,
     closing: bool,
     counters: FrontCounters,
     to_rooms: VecDeque<(RoomName, ToRoom)>,
@@ -145,6 +148,7 @@ impl SipFront {
             legs: BTreeMap::new(),
             watches: BTreeMap::new(),
             records: BTreeMap::new(),
+            proofs: Proofs::default(),
             closing: false,
             counters: FrontCounters::default(),
             to_rooms: VecDeque::new(),
@@ -154,6 +158,7 @@ impl SipFront {
 
     /// Takes what the sockets report.
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        self.proofs.note(&inbound);
         self.endpoint.handle_inbound(now.at, inbound);
         self.events(now, plane, rooms);
     }
