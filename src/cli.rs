@@ -104,6 +104,25 @@ pub enum RoomArgs {
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
+    /// Let somebody in who waits in the lobby or for a moderator
+    Admit(Whom),
+    /// Silence everybody on the phone but moderators
+    MuteAll {
+        /// The room's name
+        room: String,
+        /// Take back what moderators have muted
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// End all calls of a room; the chat goes on
+    End {
+        /// The room's name
+        room: String,
+        #[command(flatten)]
+        connection: Connection,
+    },
     /// Let nobody new enter, by either door, until `--off` or a restart
     Lock {
         /// The room's name
@@ -148,6 +167,9 @@ impl RoomArgs {
                 whom: Whom { room, who, connection },
                 why,
             } => about(room, RoomCommand::Kick { who, why }, connection),
+            Self::Admit(Whom { room, who, connection }) => about(room, RoomCommand::Admit { who }, connection),
+            Self::MuteAll { room, off, connection } => about(room, RoomCommand::MuteAll { on: !off }, connection),
+            Self::End { room, connection } => about(room, RoomCommand::End, connection),
             Self::Record { room, off, connection } => about(room, RoomCommand::Record { on: !off }, connection),
             Self::Play { room, file, connection } => {
                 // The server has another working directory.
@@ -212,6 +234,20 @@ mod tests {
         };
         assert_eq!(request("cusax room record standup").0, record(true));
         assert_eq!(request("cusax room record standup --off").0, record(false));
+        let about = |command| ControlRequest::Room {
+            room: "standup".into(),
+            command,
+        };
+        assert_eq!(
+            request("cusax room admit standup zoe").0,
+            about(RoomCommand::Admit { who: "zoe".into() })
+        );
+        assert_eq!(request("cusax room mute-all standup").0, about(RoomCommand::MuteAll { on: true }));
+        assert_eq!(
+            request("cusax room mute-all standup --off").0,
+            about(RoomCommand::MuteAll { on: false })
+        );
+        assert_eq!(request("cusax room end standup").0, about(RoomCommand::End));
         assert_eq!(request("cusax room list").0, ControlRequest::List);
     }
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::control::{ControlReply, ControlRequest, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary};
+use crate::model::control::{ControlReply, ControlRequest, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary, WaitingReport};
 
 /// A server that takes longer is stuck.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -118,16 +118,24 @@ fn show(report: &RoomReport) -> String {
         report.people.iter().map(person_row),
     );
     let (name, count) = (clean(&report.name), report.people.len());
-    format!("{name}{title}{lock}{recorded}: {count} people\n{people}")
+    let waiting = if report.waiting.is_empty() {
+        String::new()
+    } else {
+        let row = |w: &WaitingReport| vec![format!("#{}", w.row), w.name.clone(), w.door.clone(), w.waits_for.clone()];
+        let table = table(&["row", "waiting", "at", "for"], report.waiting.iter().map(row));
+        format!("{} waiting to be let in\n{table}", report.waiting.len())
+    };
+    format!("{name}{title}{lock}{recorded}: {count} people\n{people}{waiting}")
 }
 
 fn person_row(person: &PersonReport) -> Vec<String> {
     let speaking = if person.speaking { ", speaking" } else { "" };
+    let hand = if person.hand_raised { ", hand raised" } else { "" };
     vec![
         format!("#{}", person.row),
         person.name.clone(),
         person.text.clone(),
-        format!("{}{speaking}", person.audio),
+        format!("{}{speaking}{hand}", person.audio),
         person.role.clone(),
         person.affiliation.clone(),
         person.nicks.join(", "),
@@ -177,6 +185,7 @@ mod tests {
             audio: "muted-host".into(),
             muted_by: vec!["bob".into()],
             speaking: false,
+            hand_raised: false,
             role: "participant".into(),
             affiliation: "none".into(),
             nicks: vec!["ann".into()],
@@ -203,6 +212,7 @@ mod tests {
             recording_since_unix_ms: Some(0),
             recording_file: Some("/rec/standup.ogg".into()),
             people: vec![person()],
+            waiting: Vec::new(),
         };
         ControlReply::Room {
             reply: RoomReply::Show(report),

@@ -9,6 +9,7 @@ use super::{
     Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Recording, RecordingFormat, Rooms, Secret, Sip,
     Transport, Xmpp,
     keypad::{keypad, own_keypad},
+    meeting,
     parse::{self, choice},
     read::{Reader, Section, not_empty},
     tls, trunk,
@@ -240,13 +241,14 @@ fn sizes(s: &mut Section<'_>, base: RoomConfig) -> RoomConfig {
         s.mistake("mixing_rate", "must be 8000, 16000 or 48000");
     }
     let tones = s.flag("tones").unwrap_or(base.tones);
-    RoomConfig {
+    let sized = RoomConfig {
         max_people,
         history_length,
         mixing_rate,
         tones,
         ..base
-    }
+    };
+    meeting::meeting(s, sized)
 }
 
 fn declared(sections: Vec<Section<'_>>, template: &RoomConfig, keypad: &Keypad) -> Vec<RoomRecord> {

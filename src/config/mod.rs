@@ -5,6 +5,7 @@
 mod check;
 mod directory;
 mod keypad;
+mod meeting;
 mod mistake;
 mod parse;
 mod read;

@@ -189,7 +189,8 @@ fn r46_what_is_advertised_is_apart_from_what_is_listened_at() {
 fn rooms_of_the_file_are_complete_records() {
     let text = format!(
         "{SMALL}[rooms]\nhistory = 7\nmixing_rate = 8000\n[[room]]\nname = 'StandUp'\nowners = ['ann@example.com']\n\
-         members = ['ann@example.com', 'bob@example.com']\nmoderated = true\nnon_anonymous = true\naudio = 'members'\nmax_people = 9\ntones = true\n"
+         members = ['ann@example.com', 'bob@example.com']\nmoderated = true\nnon_anonymous = true\naudio = 'members'\nmax_people = 9\ntones = true\n\
+         lobby = true\nlecture = true\nwait_for_moderator = true\nalone_min = 5\nunmoderated_min = 0\n"
     );
     let config = good(&text);
     let room = &config.declared[0];
@@ -204,6 +205,7 @@ fn rooms_of_the_file_are_complete_records() {
         (7, 8000, 9)
     );
     assert!(room.config.tones && !config.rooms.template.tones);
+    assert!(room.config.lobby && room.config.lecture && room.config.wait_for_moderator && !config.rooms.template.lobby);
     let standing: Vec<_> = room.affiliations.iter().map(|(jid, a)| (jid.to_string(), *a)).collect();
     assert_eq!(
         standing,
@@ -214,7 +216,7 @@ fn rooms_of_the_file_are_complete_records() {
     );
     assert_eq!(
         mistakes(&format!("{text}[[room]]\nname = 'standup'\n")),
-        ["line 20: room.standup.name: two rooms of this name"]
+        ["line 25: room.standup.name: two rooms of this name"]
     );
     assert_eq!(
         mistakes(&text.replace("rate = 8000", "rate = 8001")),

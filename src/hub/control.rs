@@ -1,8 +1,8 @@
 //! The operator's orders to one room.
 
-use crate::model::control::{LegReport, PersonReport, RoomCommand, RoomReply, RoomReport};
+use crate::model::control::{LegReport, PersonReport, RoomCommand, RoomReply, RoomReport, WaitingReport};
 use crate::model::{Actor, Door, Mute, Now, Origin, PersonId, origin::Asker};
-use crate::room::{Accepted, AudioLevel, LegState, PersonView, Refusal, Request, Room, Target, TextLevel};
+use crate::room::{Accepted, AudioLevel, Guest, Hold, LegState, PersonView, Refusal, Request, Room, Target, TextLevel, WaitingView};
 
 /// Carries out an order, or says why not.
 pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> RoomReply {
@@ -12,7 +12,12 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
         RoomCommand::Record { on } => Ok(Request::Record(on)),
         RoomCommand::Mute { who } => find(room, &who).map(|target| Request::Mute { target, why: None }),
         RoomCommand::Unmute { who } => find(room, &who).map(|target| Request::Unmute { target }),
-        RoomCommand::Kick { who, why } => find(room, &who).map(|target| Request::Kick { target, why }),
+        RoomCommand::Kick { who, why } => find(room, &who)
+            .or_else(|_| room.find_waiting(&who))
+            .map(|target| Request::Kick { target, why }),
+        RoomCommand::Admit { who } => room.find_waiting(&who).or_else(|_| find(room, &who)).map(Request::Admit),
+        RoomCommand::MuteAll { on } => Ok(Request::MuteAll(on)),
+        RoomCommand::End => Ok(Request::EndForAll),
     };
     let origin = Origin {
         door: Door::Control,
@@ -20,7 +25,9 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
     };
     match request.and_then(|request| room.request(now, &origin, request)) {
         Ok(Accepted::Unchanged) => RoomReply::Unchanged,
-        Ok(Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::List(_) | Accepted::View(_)) => RoomReply::Done,
+        Ok(
+            Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::Waits | Accepted::List(_) | Accepted::View(_),
+        ) => RoomReply::Done,
         Err(refusal) => RoomReply::Refused {
             message: refusal.to_string(),
         },
@@ -57,6 +64,7 @@ fn report(room: &Room) -> RoomReport {
         recording_since_unix_ms: recording.map(|r| r.since_unix_ms),
         recording_file: recording.and_then(|r| r.file.clone()),
         people: room.people().map(|p| person(room, &p)).collect(),
+        waiting: room.waiting().map(waiting).collect(),
     }
 }
 
@@ -82,6 +90,7 @@ fn person(room: &Room, view: &PersonView) -> PersonReport {
         .to_owned(),
         muted_by: view.mutes.iter().map(muted_by).collect(),
         speaking: view.speaking,
+        hand_raised: view.hand_raised,
         role: view.role.as_str().to_owned(),
         affiliation: view.affiliation.as_str().to_owned(),
         nicks: view.occupants.iter().filter_map(|o| room.occupant(*o)).map(|o| o.nick).collect(),
@@ -101,6 +110,24 @@ fn person(room: &Room, view: &PersonView) -> PersonReport {
                 voice: None,
             })
             .collect(),
+    }
+}
+
+fn waiting(view: WaitingView) -> WaitingReport {
+    WaitingReport {
+        row: view.row.0,
+        name: view.name,
+        waits_for: match view.hold {
+            Hold::Lobby => "admission",
+            Hold::Moderator => "moderator",
+        }
+        .to_owned(),
+        door: match view.guest {
+            Guest::Caller { .. } => "phone",
+            Guest::Chat(_) => "chat",
+        }
+        .to_owned(),
+        since_unix_ms: view.since_unix_ms,
     }
 }
 

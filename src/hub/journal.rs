@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use tracing::{debug, info};
 
 use crate::model::{Actor, Correlation, PersonId};
-use crate::room::{AudioLevel, EndCause, Event, LeaveCause, Numbered, PersonView, Room};
+use crate::room::{AudioLevel, EndCause, Event, Hold, LeaveCause, LobbyStep, Numbered, PersonView, Room};
 
 /// One line of a room's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,10 +90,11 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)>
             let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}", actor(by)));
             (
                 format!(
-                    "audio of {}: {}{}{by}",
+                    "audio of {}: {}{}{}{by}",
                     view.name,
                     audio(view.audio),
-                    if view.speaking { ", speaking" } else { "" }
+                    if view.speaking { ", speaking" } else { "" },
+                    if view.hand_raised { ", hand raised" } else { "" }
                 ),
                 Some(view),
             )
@@ -109,6 +110,8 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)>
             let by = by.as_ref().map_or_else(String::new, |by| format!(", by {}", actor(by)));
             (format!("the call {what}{by}"), whose)
         }
+        Event::Lobby { name, correlation, step } => return Some((in_lobby(name, step), *correlation)),
+        Event::Said(text) => (format!("said to all: {text}"), None),
         Event::Audit(text) => (text.clone(), None),
         Event::ConfigChanged { .. } => ("the room's configuration changed".to_owned(), None),
         Event::Closed { destroyed } => (
@@ -156,6 +159,20 @@ fn ended(cause: &EndCause) -> String {
         EndCause::MembershipLost => ": members only".to_owned(),
         EndCause::RoomGone => ": the room was destroyed".to_owned(),
         EndCause::Shutdown => ": the server goes down".to_owned(),
+        EndCause::MeetingOver { by, why: None } => format!(": ended for all by {}", actor(by)),
+        EndCause::MeetingOver { why: Some(why), .. } => format!(": {why}"),
+    }
+}
+
+fn in_lobby(name: &str, step: &LobbyStep) -> String {
+    match step {
+        LobbyStep::Waits(Hold::Lobby) => format!("{name} waits on the phone to be let in"),
+        LobbyStep::Waits(Hold::Moderator) => format!("{name} waits on the phone for a moderator"),
+        LobbyStep::LetIn(by) => format!("{name} is let in by {}", actor(by)),
+        LobbyStep::CallOver(_, cause) => format!("{name} no longer waits on the phone{}", ended(cause)),
+        LobbyStep::Knocks => format!("{name} asks to be let into the chat"),
+        LobbyStep::Invited(_) => format!("{name} is let into the chat"),
+        LobbyStep::SentAway => format!("{name} is not let into the chat"),
     }
 }
 

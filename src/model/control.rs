@@ -61,6 +61,18 @@ pub enum RoomCommand {
         /// Recorded from now on.
         on: bool,
     },
+    /// Lets somebody in who waits.
+    Admit {
+        /// Whom.
+        who: String,
+    },
+    /// Silences everybody on the phone but moderators, or takes back what hosts have muted.
+    MuteAll {
+        /// Silent from now on.
+        on: bool,
+    },
+    /// Ends all calls; the chat goes on.
+    End,
 }
 
 /// The server's answer.
@@ -142,6 +154,23 @@ pub struct RoomReport {
     pub recording_file: Option<String>,
     /// In order of arrival.
     pub people: Vec<PersonReport>,
+    /// Who waits to be let in, likewise.
+    pub waiting: Vec<WaitingReport>,
+}
+
+/// Somebody who waits to be let in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingReport {
+    /// The number of the row that they will have.
+    pub row: u32,
+    /// What they are called.
+    pub name: String,
+    /// `admission` or `moderator`.
+    pub waits_for: String,
+    /// `phone` or `chat`.
+    pub door: String,
+    /// Since when, ms since the UNIX epoch.
+    pub since_unix_ms: u64,
 }
 
 /// One person, as an operator sees them.
@@ -159,6 +188,8 @@ pub struct PersonReport {
     pub muted_by: Vec<String>,
     /// Speaking now.
     pub speaking: bool,
+    /// They would like to speak.
+    pub hand_raised: bool,
     /// `moderator`, `participant`, `visitor`.
     pub role: String,
     /// `owner`, `admin`, `member`, `none`.

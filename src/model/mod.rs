@@ -27,6 +27,6 @@ pub use mute::{Mute, MuteSet};
 pub use origin::{Actor, Door, Origin};
 pub use phrase::Phrase;
 pub use pii::Pii;
-pub use record::{AudioAccess, HistoryItem, RoomConfig, RoomRecord, StoreOp, Whois};
+pub use record::{AudioAccess, CallLimits, HistoryItem, RoomConfig, RoomRecord, StoreOp, Whois};
 pub use role::{Affiliation, Role};
 pub use time::Now;

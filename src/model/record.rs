@@ -63,6 +63,25 @@ pub struct RoomConfig {
     pub tones: bool,
     /// What keys do, if the server's configuration gives this room a table of its own.
     pub keypad: Option<Keypad>,
+    /// Whoever is no member waits until a moderator lets them in.
+    pub lobby: bool,
+    /// Everybody but moderators is muted at first, until they are given voice (rules R5, R6).
+    pub lecture: bool,
+    /// Callers wait until a moderator is in.
+    pub wait_for_moderator: bool,
+    /// When the room's calls end by themselves (rule R81).
+    pub limits: CallLimits,
+}
+
+/// When calls end by themselves (rule R81), in minutes; 0: never.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CallLimits {
+    /// So long after the first one has begun.
+    pub max_min: u32,
+    /// Of somebody who has been alone on the phone for so long.
+    pub alone_min: u32,
+    /// When no moderator has been in, by either door, for so long.
+    pub unmoderated_min: u32,
 }
 
 impl Default for RoomConfig {
@@ -85,6 +104,10 @@ impl Default for RoomConfig {
             mixing_rate: 48_000,
             tones: false,
             keypad: None,
+            lobby: false,
+            lecture: false,
+            wait_for_moderator: false,
+            limits: CallLimits::default(),
         }
     }
 }

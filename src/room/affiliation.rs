@@ -139,7 +139,7 @@ impl Room {
         } else {
             role
         };
-        if role == Role::Visitor && becomes > role {
+        if (role == Role::Visitor && becomes > role) || becomes == Role::Moderator {
             self.grant_voice(id);
         }
         if let Some(person) = self.roster.person_mut(id) {

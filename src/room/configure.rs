@@ -1,6 +1,6 @@
 //! What owners set, and what follows from it for those present (XEP-0045 sections 10.1, 10.2).
 
-use crate::model::{Actor, Affiliation, Now, PersonId, RoomConfig, RoomRecord, StoreOp, mute::MuteKind};
+use crate::model::{Actor, Affiliation, Now, PersonId, Role, RoomConfig, RoomRecord, StoreOp, mute::MuteKind};
 
 use super::policy::{self, Asking};
 use super::{Accepted, Event, LeaveCause, Refusal, Room, Stage};
@@ -29,7 +29,10 @@ impl Room {
                 self.enforce_membership(now, id, &LeaveCause::MembersOnlyNow);
             }
         }
-        if old.moderated && !self.config.moderated || old.chat_voice_governs_audio && !self.config.chat_voice_governs_audio {
+        let lifted = old.moderated && !self.config.moderated
+            || old.chat_voice_governs_audio && !self.config.chat_voice_governs_audio
+            || old.lecture && !self.config.lecture;
+        if lifted {
             for id in self.roster.ids() {
                 self.lift_policy(id);
             }
@@ -58,11 +61,14 @@ impl Room {
         let was_policy = person.mutes.has(MuteKind::Policy);
         let revoked = person.listed.as_ref().is_some_and(|jid| self.lists.voice(jid) == Some(false));
         let (moderated, governs, audio_only) = (self.config.moderated, self.config.chat_voice_governs_audio, person.is_audio_only());
+        let still = self.config.lecture || (moderated && governs && person.role < Role::Participant);
         let Some(person) = self.roster.person_mut(id) else { return };
-        person.mutes.remove(MuteKind::Policy);
+        if !still {
+            person.mutes.remove(MuteKind::Policy);
+        }
         if !moderated && (was_policy || !revoked) {
             // Visitors by the old rule alone; those whose voice a moderator took stay without.
-            person.role = person.role.max(crate::model::Role::Participant);
+            person.role = person.role.max(Role::Participant);
         }
         // Of somebody in by phone alone it is a moderator's act on the call itself.
         if !governs && !audio_only {

@@ -4,11 +4,12 @@ use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, LegId, MediaO
 
 use super::binding::{self, Key};
 use super::keypad::Keys;
+use super::lobby::LegFacts;
 use super::nick::Look;
 use super::policy::{self, Arriving, Asking, Doors};
-use super::quarantine::Barred;
+use super::quarantine::{Barred, Quarantine};
 use super::roster::{Leg, Person, StandIn};
-use super::{Accepted, Event, LeaveCause, OccupantKind, Refusal, Room, STAND_IN_IDS, Stage, View, nick};
+use super::{Accepted, Event, Hold, LeaveCause, OccupantKind, Refusal, Room, STAND_IN_IDS, Stage, Target, View, nick};
 
 /// Nicks of one person, at most: clients have a handful of devices.
 const MAX_NICKS_EACH: usize = 10;
@@ -37,14 +38,20 @@ impl Room {
         correlation: Correlation,
     ) -> Result<Accepted, Refusal> {
         let key = Key::Jid(jid.clone());
+        let barred = Barred::Proven(key.clone());
         let present = self.roster.by_key(&key);
         let who = Arriving {
             affiliation: self.lists.affiliation(&jid),
             is_in: present.is_some(),
-            quarantined: self.quarantine.holds(now.at, &Barred::Proven(key.clone())),
+            quarantined: self.quarantine.holds(now.at, &barred),
         };
         policy::enter(self.doors(), who, password)?;
         let look = nick::check(&nick)?;
+        // Whoever only waits for a moderator may wait in the chat: that is for callers.
+        if self.hold(now, who, Some(&barred)) == Some(Hold::Lobby) {
+            self.knock(now, jid, nick);
+            return Err(Refusal::Lobby);
+        }
         if !self.is_free(&nick, &look, present) || occupant.0 >= STAND_IN_IDS || self.roster.occupant(occupant).is_some() {
             return Err(Refusal::NickTaken);
         }
@@ -54,7 +61,11 @@ impl Room {
         {
             return Err(Refusal::Full);
         }
-        let person = present.unwrap_or_else(|| self.add_person(key, Some(jid.clone()), correlation));
+        let person = present.unwrap_or_else(|| {
+            let row = self.roster.next_row();
+            self.add_person(row, key, Some(jid.clone()), correlation)
+        });
+        self.stop_knocking(&jid);
         // Rule R27: never both at once.
         if let Some(row) = self.roster.person_mut(person) {
             match row.stand_in {
@@ -70,53 +81,103 @@ impl Room {
     }
 
     pub(super) fn join(&mut self, now: Now, knock: Knock) -> Result<Accepted, Refusal> {
-        let Knock {
-            leg,
-            caller,
-            account,
-            ssrc,
-            endpoint,
-            correlation,
-        } = knock;
-        if self.roster.leg(leg).is_some() {
+        if self.roster.leg(knock.leg).is_some() || self.lobby.find(&Target::Leg(knock.leg)).is_some() {
             return Ok(Accepted::Unchanged);
         }
-        let key = Key::of_caller(self.directory.as_ref(), leg, &caller);
-        let phone = match &caller {
-            Caller::Account { aor, .. } => self.pseudonyms.of_aor(aor),
-            Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. } => self.pseudonyms.of_nobody(&mut self.rng),
+        let who = self.may_join(now, &knock, false)?;
+        if let Some(hold) = self.hold(now, who, self.barred(&knock).as_ref()) {
+            return Ok(self.wait(now, knock, hold));
+        }
+        let person = self.place(now, knock, None, LegFacts::default());
+        Ok(Accepted::Joined { person })
+    }
+
+    /// What the doors say to a caller; `has_key`: to one whom a moderator lets in, whether or not the room is locked.
+    pub(super) fn may_join(&self, now: Now, knock: &Knock, has_key: bool) -> Result<Arriving, Refusal> {
+        let present = self.roster.by_key(&self.key_of(knock));
+        let waits = self.lobby.find(&Target::Leg(knock.leg)).is_some();
+        let doors = self.doors();
+        let doors = Doors {
+            locked: doors.locked && !has_key,
+            places: doors.places - usize::from(waits),
+            ..doors
         };
-        let listed = self.listed(&key);
-        let present = self.roster.by_key(&key);
-        // Rule R13 hides who calls, and rule R3 still knows them.
-        let (known, affiliation) = match account.as_ref().map(|aor| (aor, Key::of_aor(self.directory.as_ref(), aor))) {
-            Some((aor, key)) => {
-                let affiliation = self.affiliation_of_caller(self.listed(&key).as_ref(), &self.pseudonyms.of_aor(aor));
-                (Some(Barred::Proven(key)), affiliation)
-            }
-            None => (Barred::of(&key, Some(&caller)), self.affiliation_of_caller(listed.as_ref(), &phone)),
-        };
-        let affiliation = match &known {
-            Some(barred) if self.weak_bans.holds(now.at, barred) => Affiliation::Outcast,
-            Some(_) | None => affiliation,
+        let barred = self.barred(knock);
+        let holds = |list: &Quarantine| barred.as_ref().is_some_and(|barred| list.holds(now.at, barred));
+        let affiliation = if holds(&self.weak_bans) {
+            Affiliation::Outcast
+        } else {
+            self.affiliation_of_knock(knock)
         };
         let who = Arriving {
             affiliation,
             is_in: present.is_some(),
-            quarantined: known.is_some_and(|barred| self.quarantine.holds(now.at, &barred)),
+            quarantined: holds(&self.quarantine),
         };
-        policy::join(self.doors(), who)?;
-        if present
-            .and_then(|id| self.roster.person(id))
-            .is_some_and(|p| p.legs.len() >= MAX_LEGS_EACH)
-        {
-            return Err(Refusal::Full);
+        policy::join(doors, who)?;
+        let calls = present.and_then(|id| self.roster.person(id)).map_or(0, |p| p.legs.len());
+        if calls >= MAX_LEGS_EACH { Err(Refusal::Full) } else { Ok(who) }
+    }
+
+    fn key_of(&self, knock: &Knock) -> Key {
+        Key::of_caller(self.directory.as_ref(), knock.leg, &knock.caller)
+    }
+
+    /// The account behind somebody who doesn't want it shown: rule R13 hides who calls, and rule R3 still knows them.
+    fn hidden_account(&self, knock: &Knock) -> Option<Key> {
+        knock.account.as_ref().map(|aor| Key::of_aor(self.directory.as_ref(), aor))
+    }
+
+    /// By what a caller is known again.
+    pub(super) fn barred(&self, knock: &Knock) -> Option<Barred> {
+        match self.hidden_account(knock) {
+            Some(account) => Some(Barred::Proven(account)),
+            None => Barred::of(&self.key_of(knock), Some(&knock.caller)),
         }
-        let person = present.unwrap_or_else(|| self.add_person(key, listed, correlation));
+    }
+
+    /// A ban holds by account and by AOR (rule R8), also when the directory has come to bind the one to the other since.
+    fn affiliation_of_knock(&self, knock: &Knock) -> Affiliation {
+        let aor = knock.account.as_ref().or(match &knock.caller {
+            Caller::Account { aor, .. } => Some(aor),
+            Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. } => None,
+        });
+        if aor.is_some_and(|aor| self.lists.affiliation(&self.pseudonyms.of_aor(aor)) == Affiliation::Outcast) {
+            return Affiliation::Outcast;
+        }
+        let key = self.hidden_account(knock).unwrap_or_else(|| self.key_of(knock));
+        self.listed(&key).map_or(Affiliation::None, |jid| self.lists.affiliation(&jid))
+    }
+
+    /// Takes a caller into the room: their leg is placed and heard from the next tick on. `row` is the one that they had while they waited.
+    pub(super) fn place(&mut self, now: Now, knock: Knock, row: Option<PersonId>, state: LegFacts) -> PersonId {
+        let key = self.key_of(&knock);
+        let account = self.hidden_account(&knock);
+        let Knock {
+            leg,
+            caller,
+            account: _,
+            ssrc,
+            endpoint,
+            correlation,
+        } = knock;
+        let phone = match &caller {
+            Caller::Account { aor, .. } => self.pseudonyms.of_aor(aor),
+            Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. } => self.pseudonyms.of_nobody(&mut self.rng),
+        };
+        let person = match self.roster.by_key(&key) {
+            Some(present) => present,
+            None => {
+                let listed = self.listed(&key);
+                let row = row.unwrap_or_else(|| self.roster.next_row());
+                self.add_person(row, key, listed, correlation)
+            }
+        };
         let muted = self.roster.person_mut(person).is_some_and(|row| {
             let name = nick::of_caller(&caller);
             row.phone.get_or_insert(phone);
             row.caller = Some((caller.clone(), name));
+            row.account = account;
             row.mutes.is_muted()
         });
         let endpoint = match caller {
@@ -124,20 +185,18 @@ impl Room {
             Caller::Anonymous => self.roster.person(person).map(|p| p.hidden_entity.clone()).unwrap_or_default(),
             Caller::Account { .. } | Caller::Claimed { .. } | Caller::Trunk { .. } => endpoint,
         };
-        let joined_unix_ms = now.unix_ms;
-        let (confirmed, held, listens_only, speaking) = (false, false, false, false);
         self.roster.add_leg(
             leg,
             Leg {
                 person,
                 endpoint,
                 ssrc,
-                joined_unix_ms,
+                joined_unix_ms: now.unix_ms,
                 correlation,
-                confirmed,
-                held,
-                listens_only,
-                speaking,
+                confirmed: state.confirmed,
+                held: state.held,
+                listens_only: state.listens_only,
+                speaking: false,
                 keys: Keys::default(),
             },
         );
@@ -155,7 +214,7 @@ impl Room {
         if self.roster.person(person).is_some_and(|p| p.stand_in == StandIn::Absent) {
             self.show_stand_in(person);
         }
-        Ok(Accepted::Joined { person })
+        person
     }
 
     pub(super) fn rename(&mut self, occupant: OccupantId, nick: String) -> Result<Accepted, Refusal> {
@@ -230,21 +289,13 @@ impl Room {
         self.settings.reserved_nicks.iter().any(|nick| Look::of(nick).resembles(look))
     }
 
-    fn add_person(&mut self, key: Key, listed: Option<BareJid>, correlation: Correlation) -> PersonId {
+    fn add_person(&mut self, row: PersonId, key: Key, listed: Option<BareJid>, correlation: Correlation) -> PersonId {
         let (role, mute) = self.first_standing(&key, listed.as_ref());
         let mut person = Person::new(key, listed, role, binding::hidden_entity(&mut self.rng), correlation);
         if let Some(mute) = mute {
             person.mutes.insert(mute);
         }
-        self.roster.add_person(person)
-    }
-
-    /// A ban holds by account and by AOR (rule R8), also when the directory has come to bind the one to the other since.
-    fn affiliation_of_caller(&self, listed: Option<&BareJid>, phone: &BareJid) -> Affiliation {
-        if self.lists.affiliation(phone) == Affiliation::Outcast {
-            return Affiliation::Outcast;
-        }
-        listed.map_or(Affiliation::None, |jid| self.lists.affiliation(jid))
+        self.roster.add_person(row, person)
     }
 
     fn doors(&self) -> Doors<'_> {
@@ -252,7 +303,7 @@ impl Room {
             config: &self.config,
             unconfigured: self.stage == Stage::Unconfigured,
             locked: self.locked,
-            places: self.roster.places(),
+            places: self.roster.places() + self.lobby.places(),
         }
     }
 }

@@ -114,6 +114,17 @@ pub enum Event {
         /// The text.
         text: String,
     },
+    /// Somebody waits to be let in, or no longer. For moderators alone.
+    Lobby {
+        /// What they are called.
+        name: String,
+        /// Theirs (rule R80); of chat users none is made before they are in.
+        correlation: Option<Correlation>,
+        /// What happened.
+        step: LobbyStep,
+    },
+    /// To be said to everybody in the chat, in the room's own name.
+    Said(String),
     /// The room is over: occupants and legs have been told by the events before.
     Closed {
         /// Destroyed by an owner, not merely empty: who, where to, why.
@@ -191,4 +202,28 @@ pub enum EndCause {
     RoomGone,
     /// The server goes down.
     Shutdown,
+    /// The meeting is over for everybody: a moderator, or a limit of the room (rule R81), has ended all calls.
+    MeetingOver {
+        /// By whom.
+        by: Actor,
+        /// Which limit.
+        why: Option<String>,
+    },
+}
+
+/// What happens to somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LobbyStep {
+    /// They wait, for this.
+    Waits(super::Hold),
+    /// They are let in.
+    LetIn(Actor),
+    /// Their call is over, or has to be ended: send BYE unless it is [`EndCause::Departed`].
+    CallOver(LegId, EndCause),
+    /// Refused at the door of the chat until a moderator lets them in.
+    Knocks,
+    /// They may enter the chat now, and are to be invited.
+    Invited(BareJid),
+    /// Nobody is to be let in any more.
+    SentAway,
 }

@@ -2,11 +2,14 @@
 
 use crate::model::{LegId, Now};
 
-use super::roster::Leg;
+use super::roster::{Leg, Person};
 use super::{EndCause, Event, LeaveCause, LegCause, OccupantCause, Report, Room};
 
 impl Room {
     pub(super) fn take_note(&mut self, now: Now, report: Report) {
+        if self.note_waiting(&report) {
+            return;
+        }
         match report {
             Report::OccupantGone(occupant, cause) => {
                 let cause = match cause {
@@ -21,18 +24,18 @@ impl Room {
                     LegCause::Departed => EndCause::Departed,
                     LegCause::Failed => EndCause::Failed,
                 };
-                self.end_leg(leg, cause, &LeaveCause::Withdrawn);
+                self.lose_leg(now, leg, cause);
                 self.settle();
             }
             Report::LegConfirmed(leg) => self.begins_to_hear(now, leg, |l| l.confirmed = true),
             Report::LegHeld(leg, held) => self.begins_to_hear(now, leg, |l| l.held = held),
             Report::LegListensOnly(leg, listens_only) => self.note(leg, |l| l.listens_only = listens_only),
             Report::Speaking(leg, speaking) => self.note(leg, |l| l.speaking = speaking),
-            Report::LegQuiet(leg, seconds) => self.quiet(leg, seconds),
+            Report::LegQuiet(leg, seconds) => self.quiet(now, leg, seconds),
             Report::ChatLink(linked) => self.chat_link(linked),
             Report::MediaFailed => {
                 for leg in self.roster.leg_ids() {
-                    self.end_leg(leg, EndCause::Failed, &LeaveCause::Withdrawn);
+                    self.lose_leg(now, leg, EndCause::Failed);
                 }
                 self.settle();
             }
@@ -40,6 +43,16 @@ impl Room {
             Report::RecordingEnded { lost_ms, error } => self.recording_ended(lost_ms, error.as_deref()),
             Report::Key(leg, key) => self.key(now, leg, key),
             Report::Shutdown => self.shut_down(),
+        }
+    }
+
+    /// A call is over by nobody's decision here.
+    fn lose_leg(&mut self, now: Now, leg: LegId, cause: EndCause) {
+        let Some(id) = self.person_of_leg(leg) else { return };
+        let barred = self.roster.person(id).and_then(Person::barred);
+        self.end_leg(leg, cause, &LeaveCause::Withdrawn);
+        if self.roster.person(id).is_none() {
+            self.give_pass(now, barred);
         }
     }
 
@@ -65,13 +78,13 @@ impl Room {
         }
     }
 
-    fn quiet(&mut self, leg: LegId, seconds: u32) {
+    fn quiet(&mut self, now: Now, leg: LegId, seconds: u32) {
         // Rule R44: a phone on hold owes no packets.
         if self.roster.leg(leg).is_none_or(|l| l.held) {
             return;
         }
         if seconds >= self.settings.silence_limit_s {
-            self.end_leg(leg, EndCause::Failed, &LeaveCause::Withdrawn);
+            self.lose_leg(now, leg, EndCause::Failed);
             self.settle();
         } else if seconds > 0 {
             self.note(leg, |l| l.speaking = false);

@@ -10,7 +10,11 @@ mod doors;
 mod event;
 mod facts;
 mod keypad;
+mod lasting;
+mod limits;
 mod lists;
+mod lobby;
+mod meeting;
 mod mute;
 mod nick;
 mod outbox;
@@ -44,20 +48,24 @@ use crate::model::{
 };
 
 use binding::{Key, Pseudonyms};
+use limits::Timing;
 use lists::Lists;
+use lobby::Lobby;
 use outbox::Outbox;
 use policy::{Asking, Power, Standing};
 use quarantine::Quarantine;
 use recording::Recording;
 use roster::{Person, Roster};
 
-pub use event::{EndCause, Event, LeaveCause, Numbered};
+pub use event::{EndCause, Event, LeaveCause, LobbyStep, Numbered};
 pub use phone::STAND_IN_IDS;
 pub use refusal::Refusal;
 pub use report::{LegCause, OccupantCause, Report};
 pub use request::{Accepted, Request, Target};
 pub use settings::RoomSettings;
-pub use view::{AudioLevel, LegState, LegView, OccupantKind, OccupantView, PersonView, RecordingView, TextLevel, View};
+pub use view::{
+    AudioLevel, Guest, Hold, LegState, LegView, OccupantKind, OccupantView, PersonView, RecordingView, TextLevel, View, WaitingView,
+};
 
 /// One room.
 #[derive(Debug)]
@@ -72,6 +80,8 @@ pub struct Room {
     quarantine: Quarantine,
     /// Numbers that are banned for a while (rule R3).
     weak_bans: Quarantine,
+    lobby: Lobby,
+    timing: Timing,
     out: Outbox,
     rng: StdRng,
     stage: Stage,
@@ -126,6 +136,8 @@ impl Room {
             roster: Roster::default(),
             quarantine: Quarantine::default(),
             weak_bans: Quarantine::default(),
+            lobby: Lobby::default(),
+            timing: Timing::default(),
             out: Outbox::default(),
             rng: StdRng::seed_from_u64(seed),
             stage: if record.locked_until_configured {
@@ -143,11 +155,17 @@ impl Room {
         }
     }
 
-    /// Does what somebody wants, or says why not. A refused request changes nothing.
+    /// Does what somebody wants, or says why not. A refused request changes nothing; others may hear of the wish.
     pub fn request(&mut self, now: Now, origin: &Origin, request: Request) -> Result<Accepted, Refusal> {
         if self.is_over() {
             return Err(Refusal::Closing);
         }
+        let answer = self.decide(now, origin, request);
+        self.follow_up(now);
+        answer
+    }
+
+    fn decide(&mut self, now: Now, origin: &Origin, request: Request) -> Result<Accepted, Refusal> {
         match request {
             // Whoever knocks is known by the request itself.
             Request::Enter {
@@ -235,6 +253,18 @@ impl Room {
                 let asking = self.asking(&origin.by)?;
                 self.destroy(&asking, alternate, why)
             }
+            Request::Admit(target) => self.admit(now, &self.asking(&origin.by)?, &target),
+            Request::MuteAll(on) => self.mute_all(&self.asking(&origin.by)?, on),
+            Request::EndForAll => self.end_for_all(&self.asking(&origin.by)?),
+            Request::RaiseHand(up) => self.raise_hand(now, &self.asking(&origin.by)?, up),
+        }
+    }
+
+    /// What follows from any change, and from time alone.
+    fn follow_up(&mut self, now: Now) {
+        if !self.is_over() {
+            self.review_lobby(now);
+            self.keep_time(now);
         }
     }
 
@@ -242,6 +272,7 @@ impl Room {
     pub fn report(&mut self, now: Now, report: Report) {
         if !self.is_over() {
             self.take_note(now, report);
+            self.follow_up(now);
         }
     }
 
@@ -250,6 +281,7 @@ impl Room {
         if !self.is_over() {
             self.show_due_stand_ins(now);
             self.announce_recording(now);
+            self.follow_up(now);
         }
     }
 
@@ -258,6 +290,8 @@ impl Room {
         let timers = [
             (self.next_stand_in_due(), "phone occupant"),
             (self.next_announcement(), "announcement of a recording"),
+            (self.next_waited_too_long(), "waited to be let in for too long"),
+            (self.next_limit(), "limit of a meeting"),
         ];
         timers.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
     }

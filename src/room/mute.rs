@@ -54,6 +54,7 @@ impl Room {
             if let Some(person) = self.roster.person_mut(id) {
                 if clears_others {
                     person.mutes.remove(MuteKind::Host);
+                    person.hand_raised = false;
                 }
                 if clears_own {
                     person.mutes.remove(MuteKind::OwnChoice);
@@ -89,16 +90,23 @@ impl Room {
     }
 
     /// Rule R32: the wish of somebody who was muted by others reaches those who can answer it.
-    fn wish_to_speak(&mut self, now: Now, id: PersonId) {
+    pub(super) fn wish_to_speak(&mut self, now: Now, id: PersonId) {
         let Some(person) = self.roster.person_mut(id) else { return };
-        if person.wished.is_some_and(|at| now.at.saturating_duration_since(at) < WISH_INTERVAL) {
-            return;
+        let raised = std::mem::replace(&mut person.hand_raised, true);
+        let told = person.wished.is_some_and(|at| now.at.saturating_duration_since(at) < WISH_INTERVAL);
+        if !told {
+            person.wished = Some(now.at);
         }
-        person.wished = Some(now.at);
-        let name = self.roster.person(id).map(|p| self.name_of(p)).unwrap_or_default();
-        self.out.tell(Event::Notice {
-            to: None,
-            text: format!("{name} would like to speak."),
-        });
+        if !raised {
+            let by = Some(self.actor(id));
+            self.out.tell(Event::AudioChanged { person: id, by });
+        }
+        if !told {
+            let name = self.roster.person(id).map(|p| self.name_of(p)).unwrap_or_default();
+            self.out.tell(Event::Notice {
+                to: None,
+                text: format!("{name} would like to speak."),
+            });
+        }
     }
 }

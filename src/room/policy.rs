@@ -174,7 +174,7 @@ pub(super) fn set_subject(role: Role, config: &RoomConfig) -> Result<(), Refusal
 }
 
 /// Somebody at one of the doors.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Arriving {
     pub(super) affiliation: Affiliation,
     /// They are in the room already, by this door or the other.

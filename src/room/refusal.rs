@@ -84,4 +84,7 @@ pub enum Refusal {
     /// The room is going.
     #[error("the room is closing")]
     Closing,
+    /// The chat has a lobby: a moderator has been told, and may let them in.
+    #[error("a moderator has to let you in first, and has been told that you are here")]
+    Lobby,
 }

@@ -3,18 +3,17 @@
 use crate::model::{BareJid, LegId, MediaOrder, Now, OccupantId, PersonId, StoreOp, mute::MuteKind};
 
 use super::policy::{self, Asking};
-use super::quarantine::Barred;
-use super::roster::StandIn;
+use super::roster::{Person, StandIn};
 use super::{Accepted, EndCause, Event, LeaveCause, Refusal, Room, Stage, Target};
 
 impl Room {
     pub(super) fn kick(&mut self, now: Now, asking: &Asking, target: &Target, why: Option<String>) -> Result<Accepted, Refusal> {
+        if let Some(row) = self.lobby.find(target) {
+            return self.send_away(now, asking, row, why);
+        }
         let id = self.find(target)?;
         policy::act_on(asking.power, self.standing(id).ok_or(Refusal::NoSuchTarget)?)?;
-        let barred = self
-            .roster
-            .person(id)
-            .and_then(|p| Barred::of(&p.key, p.caller.as_ref().map(|(caller, _)| caller)));
+        let barred = self.roster.person(id).and_then(Person::barred);
         let by = asking.actor.clone();
         let leave = LeaveCause::Kicked {
             by: by.clone(),
@@ -29,6 +28,7 @@ impl Room {
         if self.roster.person(id).is_none()
             && let Some(barred) = barred
         {
+            self.take_pass(&barred);
             self.quarantine.add(now.at, barred, now.at + self.settings.kick_quarantine);
         }
         self.settle();
@@ -68,6 +68,7 @@ impl Room {
         };
         // One's own mute is a state of one's call: a new call begins without it.
         person.mutes.remove(MuteKind::OwnChoice);
+        person.hand_raised = false;
         match person.stand_in {
             StandIn::Here(occupant) => self.drop_occupant(occupant, leave.clone()),
             StandIn::Due(_) | StandIn::Crowded => person.stand_in = StandIn::Absent,
@@ -79,12 +80,15 @@ impl Room {
     /// One nick of a chat user goes; their calls go on (rule R7).
     pub(super) fn leave_chat(&mut self, now: Now, occupant: OccupantId, cause: &LeaveCause) {
         let Ok(id) = self.occupant_person(occupant) else { return };
+        let barred = self.roster.person(id).and_then(Person::barred);
         self.drop_occupant(occupant, cause.clone());
         let due = now.at + self.settings.phone_occupant_delay;
         if let Some(person) = self.roster.person_mut(id).filter(|p| p.is_audio_only() && !p.legs.is_empty()) {
             person.stand_in = StandIn::Due(due);
         }
-        self.roster.drop_if_gone(id);
+        if self.roster.drop_if_gone(id) {
+            self.give_pass(now, barred);
+        }
     }
 
     pub(super) fn drop_occupant(&mut self, occupant: OccupantId, cause: LeaveCause) {
@@ -137,6 +141,7 @@ impl Room {
         for id in self.roster.ids() {
             self.put_out(id, leave, end);
         }
+        self.empty_lobby(end);
     }
 
     /// After somebody has gone: their stand-in's place goes to the next, and a temporary room ends with its last (rule R14).
@@ -146,6 +151,7 @@ impl Room {
         }
         self.show_crowded();
         if self.is_temporary() && self.roster.people().next().is_none() {
+            self.empty_lobby(&EndCause::RoomGone);
             self.out.keep(StoreOp::DeleteRoom(self.name.clone()));
             self.end(None);
         }

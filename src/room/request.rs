@@ -29,7 +29,7 @@ pub enum Request {
     Write(OccupantId),
     /// May this occupant set the subject?
     SetSubject(OccupantId),
-    /// A caller wants in. Accepted: [`Accepted::Joined`]; the leg is placed and heard from the next tick on.
+    /// A caller wants in. Accepted: [`Accepted::Joined`], the leg is placed and heard from the next tick on; or [`Accepted::Waits`].
     Join {
         /// Their leg, in the vestibule.
         leg: LegId,
@@ -110,12 +110,20 @@ pub enum Request {
         /// Why.
         why: Option<String>,
     },
+    /// Lets somebody in who waits; of the chat, they may enter within some minutes and are invited to.
+    Admit(Target),
+    /// Silences everybody on the phone who isn't a moderator (`true`), or takes back what hosts have muted.
+    MuteAll(bool),
+    /// Ends every call. The chat goes on.
+    EndForAll,
+    /// The asker would like to speak (`true`), or no longer: moderators hear of it (rule R32).
+    RaiseHand(bool),
 }
 
 /// Whom a request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A row: all legs and all nicks.
+    /// A row: all legs and all nicks. Somebody who waits has one too.
     Person(PersonId),
     /// The person behind a nick (rule R8).
     Occupant(OccupantId),
@@ -144,4 +152,6 @@ pub enum Accepted {
     List(Vec<BareJid>),
     /// The view class that the asker may see.
     View(super::View),
+    /// The caller is to wait, on music, until they are let in or sent away.
+    Waits,
 }

@@ -72,14 +72,16 @@ impl Room {
     pub(super) fn first_standing(&self, key: &Key, listed: Option<&BareJid>) -> (Role, Option<Mute>) {
         let affiliation = listed.map_or(Affiliation::None, |jid| self.lists.affiliation(jid));
         let role = self.default_role(affiliation);
+        // A lecture is about voices alone: who listens may still write.
+        let lecture = self.config.lecture.then_some(Mute::Policy);
         match listed.and_then(|jid| self.lists.voice(jid)) {
             _ if role == Role::Moderator => (role, None),
             Some(true) => (Role::Participant, None),
             // Whoever has no chat half lost their voice as a caller.
             Some(false) if self.config.chat_voice_governs_audio || matches!(key, Key::Aor(_)) => (Role::Visitor, Some(Mute::ChatVoice)),
-            Some(false) => (Role::Visitor, None),
+            Some(false) => (Role::Visitor, lecture),
             None if role == Role::Visitor && self.config.chat_voice_governs_audio => (role, Some(Mute::Policy)),
-            None => (role, None),
+            None => (role, lecture),
         }
     }
 
@@ -101,7 +103,7 @@ impl Room {
         let before = self.shown(id);
         if role == Role::Visitor {
             self.revoke_voice(id);
-        } else if target.role == Role::Visitor {
+        } else if target.role == Role::Visitor || role == Role::Moderator {
             self.grant_voice(id);
             // A grant is the only unmute that a chat client can give to somebody who is in by phone alone (rule R4).
             if let Some(person) = self.roster.person_mut(id).filter(|p| p.is_audio_only()) {
@@ -121,6 +123,7 @@ impl Room {
         person.role = person.role.max(Role::Participant);
         person.mutes.remove(MuteKind::ChatVoice);
         person.mutes.remove(MuteKind::Policy);
+        person.hand_raised = false;
         self.remember_voice(id, true);
     }
 
@@ -139,7 +142,7 @@ impl Room {
         let Some(jid) = self.roster.person(id).and_then(|p| p.listed.clone()) else {
             return;
         };
-        let usual = self.default_role(self.lists.affiliation(&jid)) >= Role::Participant;
+        let usual = !self.config.lecture && self.default_role(self.lists.affiliation(&jid)) >= Role::Participant;
         self.keep_voice(&jid, if voice && usual { None } else { Some(voice) });
     }
 

@@ -9,6 +9,7 @@ use super::OccupantKind;
 use super::binding::Key;
 use super::keypad::Keys;
 use super::nick::Look;
+use super::quarantine::Barred;
 
 /// One row.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub(super) struct Person {
     pub(super) correlation: Correlation,
     /// When the moderators last heard that they would like to speak.
     pub(super) wished: Option<Instant>,
+    /// They would like to speak.
+    pub(super) hand_raised: bool,
+    /// The account behind a caller who doesn't want it shown (rule R13).
+    pub(super) account: Option<Key>,
 }
 
 /// Where a person's stand-in is (rules R26 to R28).
@@ -62,6 +67,8 @@ impl Person {
             hidden_entity,
             correlation,
             wished: None,
+            hand_raised: false,
+            account: None,
         }
     }
 
@@ -70,6 +77,14 @@ impl Person {
         match &self.key {
             Key::Jid(jid) => Some(jid),
             Key::Aor(_) | Key::Leg(_) => None,
+        }
+    }
+
+    /// By what they are known again when they come back.
+    pub(super) fn barred(&self) -> Option<Barred> {
+        match &self.account {
+            Some(account) => Some(Barred::Proven(account.clone())),
+            None => Barred::of(&self.key, self.caller.as_ref().map(|(caller, _)| caller)),
         }
     }
 
@@ -134,9 +149,13 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    pub(super) fn add_person(&mut self, person: Person) -> PersonId {
+    /// A number that no row has or had.
+    pub(super) fn next_row(&mut self) -> PersonId {
         self.last_person += 1;
-        let id = PersonId(self.last_person);
+        PersonId(self.last_person)
+    }
+
+    pub(super) fn add_person(&mut self, id: PersonId, person: Person) -> PersonId {
         self.by_key.insert(person.key.clone(), id);
         self.people.insert(id, person);
         id

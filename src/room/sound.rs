@@ -41,7 +41,7 @@ impl Room {
         self.out.order(MediaOrder::Prompt(self.name.clone(), prompt));
     }
 
-    fn people_on_phone(&self) -> usize {
+    pub(super) fn people_on_phone(&self) -> usize {
         self.roster.people().filter(|(_, p)| !p.legs.is_empty()).count()
     }
 }

@@ -38,6 +38,8 @@ pub struct PersonView {
     pub audio: AudioLevel,
     /// One of their legs is speaking.
     pub speaking: bool,
+    /// They would like to speak (rule R32).
+    pub hand_raised: bool,
     /// Their calls.
     pub legs: Vec<LegView>,
     /// Their nicks; a stand-in of kind [`OccupantKind::Phone`] is one of them.
@@ -132,6 +134,50 @@ pub struct RecordingView {
     pub since_unix_ms: u64,
     /// The file's path, for the operator alone; `None` until it is open.
     pub file: Option<String>,
+}
+
+/// Somebody who waits to be let in: for moderators alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WaitingView {
+    /// The row that they will have.
+    pub row: PersonId,
+    /// What they are called.
+    pub name: String,
+    /// What they wait for.
+    pub hold: Hold,
+    /// Since when, ms since the UNIX epoch.
+    pub since_unix_ms: u64,
+    /// At which door.
+    pub guest: Guest,
+}
+
+/// At which door somebody waits.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Guest {
+    /// On the phone.
+    Caller {
+        /// The leg.
+        leg: LegId,
+        /// Who they are.
+        caller: Caller,
+        /// On hold.
+        held: bool,
+        /// As in [`PersonView::hidden_entity`].
+        hidden_entity: String,
+        /// For the logs.
+        correlation: Correlation,
+    },
+    /// At the chat.
+    Chat(BareJid),
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// To be let in.
+    Lobby,
+    /// For a moderator to come.
+    Moderator,
 }
 
 /// What stands behind a nick.

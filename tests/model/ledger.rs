@@ -87,6 +87,8 @@ impl Ledger {
             | Event::Audit(_)
             | Event::ConfigChanged { .. }
             | Event::Notice { .. }
+            | Event::Lobby { .. }
+            | Event::Said(_)
             | Event::Closed { .. } => {}
         }
         self.story.push(format!("{event:?}"));

@@ -357,7 +357,8 @@ impl World {
     /// All that can be read.
     fn picture(&self) -> (Vec<PersonView>, Vec<OccupantView>, RoomConfig, [bool; 2]) {
         (
-            self.room.people().collect(),
+            // A refused unmute is a wish to speak (rule R32).
+            self.room.people().map(|p| PersonView { hand_raised: false, ..p }).collect(),
             self.room.occupants().collect(),
             self.room.config().clone(),
             [self.room.is_locked(), self.room.recording().is_some()],

@@ -3,6 +3,7 @@
 mod fakes;
 mod hostile;
 mod keypad;
+mod lobby;
 mod recording;
 mod security;
 mod sip;

@@ -718,7 +718,9 @@ impl World {
     fn deliver(&mut self, stanza: Element) {
         let to = stanza.attr("to").unwrap_or_default().to_owned();
         let text = String::from(&stanza);
-        for chat in self.chats.values_mut().filter(|c| c.jid == to) {
+        // A server hands on to a client what is for its account.
+        let is_for = |jid: &str| jid == to || jid.strip_prefix(&to).is_some_and(|rest| rest.starts_with('/'));
+        for chat in self.chats.values_mut().filter(|c| is_for(&c.jid)) {
             chat.seen.push(text.clone());
             chat.inbox.push_back(stanza.clone());
         }
@@ -801,6 +803,11 @@ impl World {
     /// Whether a stanza with all of these parts has reached the user.
     pub(crate) fn saw(&self, name: &str, parts: &[&str]) -> bool {
         self.chats[name].seen.iter().any(|s| parts.iter().all(|p| s.contains(p)))
+    }
+
+    /// Whether anything at all has reached the user.
+    pub(crate) fn chats_saw_anything(&self, name: &str) -> bool {
+        !self.chats[name].seen.is_empty()
     }
 
     /// Forgets what the user has seen so far.

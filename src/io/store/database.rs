@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, io, os::unix::fs::OpenOptionsExt, path::Pat
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, named_params, params};
 
 use super::{StoreError, schema};
-use crate::model::{Affiliation, AudioAccess, BareJid, HistoryItem, RoomConfig, RoomName, RoomRecord, StoreOp, Whois};
+use crate::model::{Affiliation, AudioAccess, BareJid, CallLimits, HistoryItem, RoomConfig, RoomName, RoomRecord, StoreOp, Whois};
 
 /// How long a lock of somebody else (a backup) is waited for before it counts as a failure.
 const BUSY_LIMIT: Duration = Duration::from_millis(500);
@@ -113,6 +113,14 @@ impl Database {
             tones: row.get("tones")?,
             // The configuration's matter.
             keypad: None,
+            lobby: row.get("lobby")?,
+            lecture: row.get("lecture")?,
+            wait_for_moderator: row.get("wait_for_moderator")?,
+            limits: CallLimits {
+                max_min: row.get("max_min")?,
+                alone_min: row.get("alone_min")?,
+                unmoderated_min: row.get("unmoderated_min")?,
+            },
         };
         let mut affiliations = BTreeMap::new();
         for (jid, affiliation) in self.pairs::<String>("SELECT jid, affiliation FROM affiliations WHERE room = ?", &key)? {
@@ -229,14 +237,16 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
         .prepare(
             "INSERT INTO rooms VALUES (:name, :locked_until_configured, :from_config, :title, :description, :public, :persistent,
                  :members_only, :moderated, :whois, :open_subject, :password, :audio, :chat_voice_governs_audio,
-                 :membership_governs_audio, :max_people, :history_length, :mixing_rate, :tones)
+                 :membership_governs_audio, :max_people, :history_length, :mixing_rate, :tones, :lobby, :lecture, :wait_for_moderator,
+                 :max_min, :alone_min, :unmoderated_min)
              ON CONFLICT (name) DO UPDATE SET
                  locked_until_configured = :locked_until_configured, from_config = :from_config, title = :title,
                  description = :description, public = :public, persistent = :persistent, members_only = :members_only,
                  moderated = :moderated, whois = :whois, open_subject = :open_subject, password = :password, audio = :audio,
                  chat_voice_governs_audio = :chat_voice_governs_audio, membership_governs_audio = :membership_governs_audio,
                  max_people = :max_people, history_length = :history_length, mixing_rate = :mixing_rate,
-                 tones = :tones",
+                 tones = :tones, lobby = :lobby, lecture = :lecture, wait_for_moderator = :wait_for_moderator,
+                 max_min = :max_min, alone_min = :alone_min, unmoderated_min = :unmoderated_min",
         )?
         .execute(named_params! {
             ":name": room,
@@ -258,6 +268,12 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
             ":history_length": config.history_length,
             ":mixing_rate": config.mixing_rate,
             ":tones": config.tones,
+            ":lobby": config.lobby,
+            ":lecture": config.lecture,
+            ":wait_for_moderator": config.wait_for_moderator,
+            ":max_min": config.limits.max_min,
+            ":alone_min": config.limits.alone_min,
+            ":unmoderated_min": config.limits.unmoderated_min,
         })?;
     if known {
         return Ok(());

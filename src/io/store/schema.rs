@@ -57,6 +57,14 @@ const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE rooms ADD COLUMN tones INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    ALTER TABLE rooms ADD COLUMN lobby INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN lecture INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN wait_for_moderator INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN max_min INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN alone_min INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE rooms ADD COLUMN unmoderated_min INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// Brings a file up to date.

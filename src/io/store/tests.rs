@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, sync::mpsc as std_mpsc};
 use rusqlite::Connection;
 
 use super::*;
-use crate::model::{Affiliation, AudioAccess, BareJid, HistoryItem, RoomConfig, RoomName, Whois};
+use crate::model::{Affiliation, AudioAccess, BareJid, CallLimits, HistoryItem, RoomConfig, RoomName, Whois};
 
 /// Longer than anything here takes, on a machine that is busy building.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -94,6 +94,14 @@ fn full(room: &str) -> RoomRecord {
             mixing_rate: 48_000,
             tones: true,
             keypad: None,
+            lobby: true,
+            lecture: true,
+            wait_for_moderator: true,
+            limits: CallLimits {
+                max_min: 90,
+                alone_min: 5,
+                unmoderated_min: 10,
+            },
         },
         locked_until_configured: true,
         from_config: true,
@@ -305,7 +313,7 @@ fn a_file_that_is_not_ours_is_named() {
         .and_then(|c| c.pragma_update(None, "user_version", 99))
         .expect("changed");
     let error = Store::open(&folder.file(), |_| {}).expect_err("from the future");
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 2 }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 3 }), "{error}");
 }
 
 #[test]
@@ -315,11 +323,31 @@ fn a_file_of_an_earlier_release_is_brought_up_to_date() {
     database.apply([StoreOp::SaveRoom(Box::new(full("blue")))].iter()).expect("written");
     drop(database);
     Connection::open(folder.file())
-        .and_then(|c| c.execute_batch("ALTER TABLE rooms DROP COLUMN tones; PRAGMA user_version = 1"))
+        .and_then(|c| {
+            for column in [
+                "tones",
+                "lobby",
+                "lecture",
+                "wait_for_moderator",
+                "max_min",
+                "alone_min",
+                "unmoderated_min",
+            ] {
+                c.execute_batch(&format!("ALTER TABLE rooms DROP COLUMN {column}"))?;
+            }
+            c.pragma_update(None, "user_version", 1)
+        })
         .expect("changed");
     let rooms = Database::open(&folder.file()).and_then(|d| d.load()).expect("up to date");
     let mut expected = full("blue");
-    expected.config.tones = false;
+    expected.config = RoomConfig {
+        tones: false,
+        lobby: false,
+        lecture: false,
+        wait_for_moderator: false,
+        limits: CallLimits::default(),
+        ..expected.config
+    };
     assert_eq!(rooms, [expected]);
 }
 

@@ -33,7 +33,12 @@ impl MucRoom {
     fn list_affiliation(&self, now: Now, room: &mut Room, inbound: &Inbound, affiliation: Affiliation) -> Result<Vec<Item>, Refusal> {
         let accounts = match room.request(now, &inbound.origin(), Request::ReadAffiliations(affiliation))? {
             Accepted::List(accounts) => accounts,
-            Accepted::Done | Accepted::Unchanged | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::View(_) => Vec::new(),
+            Accepted::Done
+            | Accepted::Unchanged
+            | Accepted::Entered { .. }
+            | Accepted::Joined { .. }
+            | Accepted::Waits
+            | Accepted::View(_) => Vec::new(),
         };
         let item = |jid: BareJid| Item {
             affiliation: Some(affiliation),

@@ -5,7 +5,7 @@ use minidom::Element;
 use super::{MucRoom, join::addressed, marks, occupants::on_the_wire, refusal::failure, room::Inbound, stand_in::info};
 use crate::{
     model::{FullJid, Now, OccupantId, PersonId, Role},
-    room::{Accepted, Refusal, Request, Room, Target},
+    room::{Accepted, Guest, Refusal, Request, Room, Target, WaitingView},
     xmpp::{
         muc::{NS_INFO, NS_PING, NS_USER},
         stanza::{self, DefinedCondition, element, text, with},
@@ -21,7 +21,11 @@ const MAX_TOLD: usize = 100;
 const HELP: &str = "who: who is here, and by which means\n\
     mute [NAME], unmute [NAME]: a person's phone, or your own\n\
     kick NAME: out of the chat and off the phone\n\
+    admit NAME, admit all: lets in who waits\n\
+    mute all, unmute all: everybody's phone but the moderators'\n\
+    hand, hand down: whether you would like to speak\n\
     lock, unlock: whether anybody new may enter\n\
+    end: all calls; the chat goes on\n\
     record, record off: a recording of the call, of which everybody is told";
 
 /// What somebody asks for.
@@ -33,6 +37,11 @@ enum Command<'a> {
     Kick(&'a str),
     Lock(bool),
     Record(bool),
+    Admit(&'a str),
+    AdmitAll,
+    MuteAll(bool),
+    Hand(bool),
+    End,
     Help,
 }
 
@@ -42,6 +51,13 @@ fn parse(body: &str) -> Command<'_> {
     let name = Some(name.trim()).filter(|n| !n.is_empty());
     match (verb.to_lowercase().as_str(), name) {
         ("who", None) => Command::Who,
+        ("mute", Some("all")) => Command::MuteAll(true),
+        ("unmute", Some("all")) => Command::MuteAll(false),
+        ("admit", Some("all")) => Command::AdmitAll,
+        ("admit", Some(name)) => Command::Admit(name),
+        ("hand", None | Some("up")) => Command::Hand(true),
+        ("hand", Some("down")) => Command::Hand(false),
+        ("end", None) => Command::End,
         ("mute", name) => Command::Mute(name),
         ("unmute", name) => Command::Unmute(name),
         ("kick", Some(name)) => Command::Kick(name),
@@ -64,22 +80,64 @@ impl MucRoom {
             return;
         };
         let request = match parse(&body) {
-            Command::Who => return self.answer_by_bridge(client, &who(room)),
+            Command::Who => {
+                // Whom the room lets moderate is told of the lobby too.
+                let sees = self.occupants.get(own).is_some_and(|s| s.role == Role::Moderator);
+                let waiting = who_waits(room)
+                    .filter(|_| sees)
+                    .map_or_else(String::new, |list| format!("\n{list}"));
+                return self.answer_by_bridge(client, &format!("{}{waiting}", who(room)));
+            }
             Command::Help => return self.answer_by_bridge(client, HELP),
             Command::Lock(locked) => Ok(Request::Lock(locked)),
             Command::Record(on) => Ok(Request::Record(on)),
             Command::Mute(name) => self.target(room, own, name).map(|target| Request::Mute { target, why: None }),
             Command::Unmute(name) => self.target(room, own, name).map(|target| Request::Unmute { target }),
-            Command::Kick(name) => self.target(room, own, Some(name)).map(|target| Request::Kick { target, why: None }),
+            Command::Kick(name) => self
+                .target(room, own, Some(name))
+                .or_else(|_| room.find_waiting(name))
+                .map(|target| Request::Kick { target, why: None }),
+            Command::Admit(name) => room
+                .find_waiting(name)
+                .or_else(|_| self.target(room, own, Some(name)))
+                .map(Request::Admit),
+            Command::AdmitAll => return self.admit_all(now, room, inbound),
+            Command::MuteAll(on) => Ok(Request::MuteAll(on)),
+            Command::Hand(up) => Ok(Request::RaiseHand(up)),
+            Command::End => Ok(Request::EndForAll),
         };
         let answer = match request.and_then(|request| room.request(now, &inbound.origin(), request)) {
             Ok(Accepted::Unchanged) => "it is so already".to_owned(),
-            Ok(Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::List(_) | Accepted::View(_)) => {
-                "done".to_owned()
-            }
+            Ok(
+                Accepted::Done
+                | Accepted::Entered { .. }
+                | Accepted::Joined { .. }
+                | Accepted::Waits
+                | Accepted::List(_)
+                | Accepted::View(_),
+            ) => "done".to_owned(),
             Err(refusal) => refusal.to_string(),
         };
         self.answer_by_bridge(client, &answer);
+    }
+
+    fn admit_all(&mut self, now: Now, room: &mut Room, inbound: &Inbound) {
+        let waiting: Vec<PersonId> = room.waiting().map(|w| w.row).collect();
+        let mut answer = "nobody waits".to_owned();
+        for row in waiting {
+            let done = room.request(now, &inbound.origin(), Request::Admit(Target::Person(row)));
+            answer = done.map_or_else(|refusal| refusal.to_string(), |_| "done".to_owned());
+        }
+        if let Some(client) = inbound.client() {
+            self.answer_by_bridge(client, &answer);
+        }
+    }
+
+    /// A moderator who has just come is told who waits.
+    pub(super) fn tell_who_waits(&mut self, room: &Room, client: &FullJid) {
+        if let Some(list) = who_waits(room) {
+            self.answer_by_bridge(client, &list);
+        }
     }
 
     /// Whom a name means: a nick, or what a person is called; without a name the asker.
@@ -148,6 +206,19 @@ fn who(room: &Room) -> String {
     format!("{recorded}{}{rest}", lines.join("\n"))
 }
 
+/// Who waits to be let in, in one line each; `None` if nobody does.
+fn who_waits(room: &Room) -> Option<String> {
+    let line = |w: WaitingView| {
+        let place = match w.guest {
+            Guest::Caller { .. } => "on the phone",
+            Guest::Chat(_) => "at the chat",
+        };
+        format!("#{} {}: waits {place}", w.row.0, w.name)
+    };
+    let lines: Vec<String> = room.waiting().take(MAX_TOLD).map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +239,15 @@ mod tests {
             ("record", Command::Record(true)),
             ("Record off", Command::Record(false)),
             ("record everything", Command::Help),
+            ("admit Zoe (phone)", Command::Admit("Zoe (phone)")),
+            ("admit all", Command::AdmitAll),
+            ("admit", Command::Help),
+            ("mute all", Command::MuteAll(true)),
+            ("unmute all", Command::MuteAll(false)),
+            ("hand", Command::Hand(true)),
+            ("hand down", Command::Hand(false)),
+            ("end", Command::End),
+            ("end it", Command::Help),
             ("", Command::Help),
             ("hello", Command::Help),
         ] {

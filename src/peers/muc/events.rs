@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{Actor, Affiliation, BareJid, Now, OccupantId, Role, StoreOp, Whois},
-    room::{Event, LeaveCause, Numbered, Room},
+    room::{Event, LeaveCause, LobbyStep, Numbered, Room},
     xmpp::{
         muc::{Destroy, HistoryWish, Item, UserX, status},
         stanza::{self, element, with},
@@ -50,7 +50,15 @@ impl MucRoom {
                 other_changed,
             } => self.config_changed(now, room, *whois_changed, *other_changed),
             Event::Notice { to, text } => self.tell(*to, text),
-            Event::Audit(_) => {}
+            Event::Lobby {
+                step: LobbyStep::Invited(jid),
+                ..
+            } => {
+                let invitation = self.own_invitation(room, jid, Some("You may come in now.".to_owned()));
+                self.outbox.push_back(invitation);
+            }
+            Event::Said(text) => self.say(now, text),
+            Event::Audit(_) | Event::Lobby { .. } => {}
             Event::Closed { .. } => self.entering.clear(),
         }
     }

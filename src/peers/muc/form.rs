@@ -20,6 +20,8 @@ const MAX_TEXT: usize = 4096;
 const MAX_PEOPLE: u32 = 5000;
 /// More than a newcomer reads.
 const MAX_HISTORY: u32 = 200;
+/// A week: longer than that is no limit.
+const MAX_MINUTES: u32 = 7 * 24 * 60;
 
 /// Why a filled form can't be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +58,7 @@ macro_rules! flag {
     };
 }
 
-const ROWS: [Row; 18] = [
+const ROWS: [Row; 24] = [
     Row {
         var: "muc#roomconfig_roomname",
         label: "Title",
@@ -184,6 +186,45 @@ const ROWS: [Row; 18] = [
         "A tone when somebody comes to the phone or leaves it",
         tones
     ),
+    flag!(
+        "{urn:cusax:room:0}lobby",
+        "Whoever is no member waits until a moderator lets them in",
+        lobby
+    ),
+    flag!(
+        "{urn:cusax:room:0}lecture",
+        "Everybody but moderators is muted until they are given voice",
+        lecture
+    ),
+    flag!(
+        "{urn:cusax:room:0}wait-for-moderator",
+        "Callers wait until a moderator is in",
+        wait_for_moderator
+    ),
+    Row {
+        var: "{urn:cusax:room:0}max-duration",
+        label: "Calls end after so many minutes (0: never)",
+        type_: FieldType::TextSingle,
+        options: &[],
+        print: |c| c.limits.max_min.to_string(),
+        read: |c, v| take_number(&mut c.limits.max_min, v, 0, MAX_MINUTES),
+    },
+    Row {
+        var: "{urn:cusax:room:0}alone",
+        label: "Who is alone on the phone stays for so many minutes (0: as long as they like)",
+        type_: FieldType::TextSingle,
+        options: &[],
+        print: |c| c.limits.alone_min.to_string(),
+        read: |c, v| take_number(&mut c.limits.alone_min, v, 0, MAX_MINUTES),
+    },
+    Row {
+        var: "{urn:cusax:room:0}unmoderated",
+        label: "Calls end after so many minutes without a moderator (0: never)",
+        type_: FieldType::TextSingle,
+        options: &[],
+        print: |c| c.limits.unmoderated_min.to_string(),
+        read: |c, v| take_number(&mut c.limits.unmoderated_min, v, 0, MAX_MINUTES),
+    },
     // Section 10.2 has it; rooms keep no public log, and it can't be switched on.
     Row {
         var: "muc#roomconfig_enablelogging",
@@ -273,6 +314,7 @@ pub(super) fn read(form: &DataForm, before: &RoomConfig, from_config: bool) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CallLimits;
 
     fn filled(values: &[(&str, &str)]) -> DataForm {
         DataForm::new(
@@ -306,6 +348,14 @@ mod tests {
             mixing_rate: 48_000,
             tones: true,
             keypad: None,
+            lobby: true,
+            lecture: true,
+            wait_for_moderator: true,
+            limits: CallLimits {
+                max_min: 90,
+                alone_min: 5,
+                unmoderated_min: 10,
+            },
         };
         let mut form = of(&RoomName::new("blue").expect("a name"), &config);
         form.type_ = DataFormType::Submit;

@@ -209,6 +209,10 @@ impl MucRoom {
             None => with(groupchat(self.jid.as_str()), [text("subject", stanza::NS, "")]),
         };
         self.outbox.push_back(addressed(subject, client));
+        let moderates = self.occupants.by_session(client).and_then(|id| self.occupants.get(id));
+        if moderates.is_some_and(|s| s.role == Role::Moderator) {
+            self.tell_who_waits(room, client);
+        }
         // Rule R82: with the words of now, behind those of then.
         if let Some(recording) = room.recording() {
             let by = room.shown_actor(&recording.by);

@@ -22,7 +22,7 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
         Refusal::NoSuchTarget | Refusal::NobodyOnPhone | Refusal::NotConfigured => (T::Cancel, C::ItemNotFound),
         // RFC 6120 names "wait" for a policy that time satisfies.
         Refusal::KickedRecently => (T::Wait, C::PolicyViolation),
-        Refusal::MembersOnly => (T::Auth, C::RegistrationRequired),
+        Refusal::MembersOnly | Refusal::Lobby => (T::Auth, C::RegistrationRequired),
         Refusal::Password => (T::Auth, C::NotAuthorized),
         Refusal::NickTaken | Refusal::LastOwner | Refusal::Oneself => (T::Cancel, C::Conflict),
         Refusal::Full | Refusal::Closing => (T::Wait, C::ServiceUnavailable),
@@ -44,6 +44,7 @@ mod tests {
             (Refusal::NickTaken, T::Cancel, C::Conflict),
             (Refusal::Full, T::Wait, C::ServiceUnavailable),
             (Refusal::Locked, T::Cancel, C::NotAllowed),
+            (Refusal::Lobby, T::Auth, C::RegistrationRequired),
         ] {
             let failure = failure(refusal);
             assert_eq!((failure.type_, failure.condition), (type_, condition), "{refusal:?}");

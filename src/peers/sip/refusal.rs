@@ -19,6 +19,7 @@ pub fn refusal_response(refusal: Refusal) -> (u16, &'static str) {
         | Refusal::LastOwner
         | Refusal::RecordsNothing
         | Refusal::NobodyOnPhone
+        | Refusal::Lobby
         | Refusal::FixedByConfig => (403, "Forbidden"),
         Refusal::Banned => (403, "Banned From This Room"),
         Refusal::KickedRecently => (403, "Removed A Moment Ago"),

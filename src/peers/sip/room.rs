@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Door, LegId, Now, Origin, RoomName, SubscriptionId, origin::Asker};
-use crate::room::{Accepted, EndCause, Event, Numbered, PersonView, Refusal, Report, Request, Room, View};
+use crate::room::{Accepted, EndCause, Event, LobbyStep, Numbered, PersonView, Refusal, Report, Request, Room, View};
 use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, JoiningMethod, State, User, Watcher as Told};
 use crate::sip::msg::user_of_room;
 
@@ -229,7 +229,17 @@ impl SipRoom {
                     self.commands.push_back(FromRoom::Terminate(subscription, WatchEnd::NoResource));
                 }
             }
-            Event::Renamed { .. }
+            Event::Lobby {
+                step: LobbyStep::CallOver(leg, cause),
+                ..
+            } => {
+                if *cause != EndCause::Departed {
+                    self.commands.push_back(FromRoom::HangUp(*leg, cause.clone()));
+                }
+            }
+            Event::Lobby { .. }
+            | Event::Said(_)
+            | Event::Renamed { .. }
             | Event::AudioChanged { .. }
             | Event::LockChanged(_)
             | Event::RecordingChanged { .. }
@@ -341,7 +351,9 @@ impl SipRoom {
 fn may_watch(room: &mut Room, now: Now, origin: &Origin) -> Result<View, Refusal> {
     match room.request(now, origin, Request::Watch)? {
         Accepted::View(view) => Ok(view),
-        Accepted::Done | Accepted::Unchanged | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::List(_) => Ok(View::Other),
+        Accepted::Done | Accepted::Unchanged | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::Waits | Accepted::List(_) => {
+            Ok(View::Other)
+        }
     }
 }
 
@@ -353,6 +365,7 @@ fn departure(now: Now, cause: &EndCause) -> Departure {
         EndCause::Kicked { by, why } | EndCause::Banned { by, why } => (DepartureMethod::Booted, why.clone(), Some(by)),
         EndCause::MembershipLost => (DepartureMethod::Booted, Some("members only".to_owned()), None),
         EndCause::RoomGone => (DepartureMethod::Booted, Some("the room was destroyed".to_owned()), None),
+        EndCause::MeetingOver { by, why } => (DepartureMethod::Booted, why.clone(), Some(by)),
         EndCause::Shutdown => (DepartureMethod::Booted, Some("the server goes down".to_owned()), None),
     };
     let by = by.and_then(|by| match by {

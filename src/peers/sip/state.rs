@@ -2,7 +2,7 @@
 
 use crate::model::mute::MuteKind;
 use crate::model::{AudioAccess, Caller, LegId, MuteSet, Whois};
-use crate::room::{AudioLevel, LegState, LegView, PersonView, Room, TextLevel, View};
+use crate::room::{AudioLevel, Guest, LegState, LegView, PersonView, Room, TextLevel, View, WaitingView};
 use crate::sip::conference::{Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User};
 
 use super::room::{Departed, SipRoomSettings};
@@ -15,6 +15,9 @@ pub(super) fn state(room: &Room, settings: &SipRoomSettings, subject: Option<&st
         .filter(|p| !p.legs.is_empty() || p.text != TextLevel::None)
         .map(|p| user(room, &p, view))
         .collect();
+    if view == View::Moderator {
+        users.extend(room.waiting().filter_map(|w| waiting(&w, view)));
+    }
     for gone in departed {
         let shown = gone.user_for(view);
         match users.iter_mut().find(|u| u.entity == shown.entity) {
@@ -26,7 +29,7 @@ pub(super) fn state(room: &Room, settings: &SipRoomSettings, subject: Option<&st
         description: description(room, settings, &entity, subject),
         entity,
         host: Some(settings.domain.clone()),
-        active: true,
+        active: room.people().any(|p| !p.legs.is_empty()),
         locked: room.is_locked(),
         users,
     }
@@ -82,15 +85,48 @@ fn user(room: &Room, person: &PersonView, view: View) -> User {
     }
 }
 
+/// A caller who waits to be let in. Who waits at the chat has no endpoint here.
+fn waiting(waiting: &WaitingView, view: View) -> Option<User> {
+    let Guest::Caller {
+        leg,
+        caller,
+        held,
+        hidden_entity,
+        ..
+    } = &waiting.guest
+    else {
+        return None;
+    };
+    let entity = entity_of(Some(caller), hidden_entity, view);
+    Some(User {
+        // Somebody who is in already keeps the entity: a key stands once in a document.
+        entity: format!("{entity};waits={}", waiting.row.0),
+        display_text: Some(waiting.name.clone()),
+        associated_aors: claim(Some(caller), view).into_iter().collect(),
+        roles: vec!["participant".to_owned()],
+        endpoints: vec![Endpoint {
+            entity: format!("{entity};leg={}", leg.0),
+            display_text: None,
+            status: if *held { EndpointStatus::OnHold } else { EndpointStatus::Pending },
+            joining: None,
+            joined_unix_ms: None,
+            departure: None,
+            media: Vec::new(),
+        }],
+    })
+}
+
 /// A proven AOR is shown to those in the room, unless it is a number; what is only claimed, and who wants to stay unknown, gets a name of ours.
 pub(super) fn entity(person: &PersonView, view: View) -> String {
-    match &person.caller {
+    entity_of(person.caller.as_ref(), &person.hidden_entity, view)
+}
+
+fn entity_of(caller: Option<&Caller>, hidden_entity: &str, view: View) -> String {
+    match caller {
         Some(Caller::Account { aor, .. }) if view == View::Moderator || (view == View::Member && !is_number(aor.user())) => {
             aor.as_str().to_owned()
         }
-        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. }) | None => {
-            person.hidden_entity.clone()
-        }
+        Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. }) | None => hidden_entity.to_owned(),
     }
 }
 
@@ -101,12 +137,15 @@ fn associated(room: &Room, person: &PersonView, view: View) -> Vec<String> {
         .iter()
         .filter(|_| may_see_jid(room, view))
         .map(|jid| format!("xmpp:{jid}"));
-    let claim = match &person.caller {
+    jid.chain(claim(person.caller.as_ref(), view)).collect()
+}
+
+fn claim(caller: Option<&Caller>, view: View) -> Option<String> {
+    match caller {
         Some(Caller::Claimed { uri, .. }) if view == View::Moderator => Some(uri.clone()),
         Some(Caller::Trunk { number, .. }) if view == View::Moderator && is_number(number) => Some(format!("tel:{number}")),
         Some(Caller::Account { .. } | Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. }) | None => None,
-    };
-    jid.chain(claim).collect()
+    }
 }
 
 /// A telephone number as the user part of a URI, an extension included.
@@ -208,6 +247,7 @@ mod tests {
             text: TextLevel::None,
             audio: AudioLevel::TwoWay,
             speaking: false,
+            hand_raised: false,
             legs: Vec::new(),
             occupants: Vec::new(),
             hidden_entity: "hidden".to_owned(),

@@ -2,6 +2,8 @@
 
 mod doors;
 mod keypad;
+mod lobby;
+mod meeting;
 mod mutes;
 mod phones;
 mod recording;

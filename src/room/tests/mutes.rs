@@ -61,15 +61,13 @@ fn r04_moderators_clear_a_hosts_mute_and_others_may_only_wish() {
     s.hush();
     assert_eq!(s.unmute(Asker::Occupant(bob), leg), Err(Refusal::NotModerator));
     assert_eq!(s.unmute(Asker::Leg(leg), leg), Err(Refusal::NotModerator));
-    assert_eq!(
-        s.events,
-        [Event::Notice {
-            to: None,
-            text: "ann would like to speak.".to_owned()
-        }]
+    assert!(
+        matches!(&s.events[..], [Event::AudioChanged { .. }, Event::Notice { to: None, text }] if text == "ann would like to speak."),
+        "{:?}",
+        s.events
     );
     assert_eq!(s.unmute(Asker::Leg(leg), leg), Err(Refusal::NotModerator));
-    assert_eq!(s.events.len(), 1, "wishes are rate-limited");
+    assert_eq!(s.events.len(), 2, "wishes are rate-limited");
     // The one moderator leaves; the next one who comes can clear it.
     s.report(Report::OccupantGone(olga, OccupantCause::Left));
     assert!(host(&s, leg));

@@ -446,6 +446,7 @@ fn reason(cause: &RoomEnd) -> Option<Reason> {
         RoomEnd::MembershipLost => (403, "Members only".to_owned()),
         RoomEnd::RoomGone => (410, "The room is closed".to_owned()),
         RoomEnd::Shutdown => (503, "The server goes down".to_owned()),
+        RoomEnd::MeetingOver { why, .. } => (200, why.clone().unwrap_or_else(|| "The meeting is over".to_owned())),
     };
     Some(Reason { cause, text })
 }
@@ -459,6 +460,8 @@ fn ended_by_room(cause: &RoomEnd) -> &'static str {
         RoomEnd::MembershipLost => "members only",
         RoomEnd::RoomGone => "room gone",
         RoomEnd::Shutdown => "server went down",
+        RoomEnd::MeetingOver { why: None, .. } => "meeting ended",
+        RoomEnd::MeetingOver { why: Some(_), .. } => "meeting reached a limit",
     }
 }
 
