@@ -9,6 +9,7 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) late: AtomicU64,
+    pub(super) behind: AtomicU64,
     pub(super) skipped: AtomicU64,
     pub(super) unsent: AtomicU64,
     pub(super) delayed_reports: AtomicU64,
@@ -34,6 +35,8 @@ pub(super) struct Counters {
 pub struct PlaneStats {
     /// Ticks that came late and were caught up (rule R68).
     pub late_ticks: u64,
+    /// Ticks that began 5 ms after their time or later, those of `late_ticks` among them.
+    pub ticks_behind: u64,
     /// Ticks that were left out (rule R68).
     pub skipped_ticks: u64,
     /// Datagrams that the kernel refused to send.
@@ -122,6 +125,7 @@ impl Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         PlaneStats {
             late_ticks: read(&self.late),
+            ticks_behind: read(&self.behind),
             skipped_ticks: read(&self.skipped),
             unsent: read(&self.unsent),
             delayed_reports: read(&self.delayed_reports),

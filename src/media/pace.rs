@@ -32,6 +32,13 @@ pub(super) struct Due {
     pub(super) late: u32,
 }
 
+impl Due {
+    /// Phases that come a phase's length after their time, or later.
+    pub(super) fn behind(&self) -> u64 {
+        (self.slots.end - self.slots.start).saturating_sub(1)
+    }
+}
+
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
         Self {
@@ -87,6 +94,13 @@ mod tests {
         assert_eq!(pace.handle(1), due(0, 0..1, 0));
         assert_eq!(pace.handle(1), due(0, 1..2, 0));
         assert_eq!(pace.handle(0), due(0, 2..2, 0));
+    }
+
+    #[test]
+    fn all_phases_but_the_last_are_behind() {
+        assert_eq!(paced().handle(0).behind(), 0);
+        assert_eq!(paced().handle(1).behind(), 0);
+        assert_eq!(paced().handle(3).behind(), 2);
     }
 
     #[test]

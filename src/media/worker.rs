@@ -287,6 +287,7 @@ impl Worker {
     fn keep_pace(&mut self) -> Range<u64> {
         let due = self.pace.handle(self.ticker.elapsed());
         add(&self.counters.late, due.late.into());
+        add(&self.counters.behind, due.behind());
         add(&self.counters.skipped, due.skip.into());
         if due.skip > 0 {
             self.rooms.iter_mut().flatten().for_each(|room| room.skip(due.skip));

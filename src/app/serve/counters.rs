@@ -67,6 +67,7 @@ pub(super) fn read(
         ("sip.upgrades_late", value(&transport.upgrades_late)),
         ("sip.messages_too_long", value(&transport.messages_too_long)),
         ("media.late_ticks", plane.late_ticks),
+        ("media.ticks_behind", plane.ticks_behind),
         ("media.skipped_ticks", plane.skipped_ticks),
         ("media.unsent", plane.unsent),
         ("media.delayed_reports", plane.delayed_reports),
