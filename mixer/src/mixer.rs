@@ -78,7 +78,7 @@ pub struct Mixer {
     limiter: Limiter,
     /// What everybody heard in the last two ticks: an encoder that takes over is fed with it first.
     recent: [Frame; 2],
-    silence: Silence,
+    silence: &'static Silence,
     shared: Shared,
     effort: Effort,
 }
@@ -123,7 +123,7 @@ impl Mixer {
             filters: Filters::new(),
             limiter: Limiter::new(),
             recent: [const { Frame::new(Rate::Narrow) }; 2],
-            silence: Silence::new(cap)?,
+            silence: Silence::of(cap)?,
             shared: Shared::new(),
             effort: Effort::default(),
         })
@@ -224,7 +224,7 @@ impl Mixer {
     pub fn outputs<'a>(&'a self, mut send: impl FnMut(Leg, Output<'a>)) {
         let frames = Frames {
             tick: self.tick,
-            silence: &self.silence,
+            silence: self.silence,
             shared: &self.shared,
         };
         let mut voices = self.voices.iter().map(|voice| voice.at).enumerate().peekable();
@@ -458,7 +458,7 @@ impl Mixer {
         self.shared.rest(self.tick, stock);
         let frames = Frames {
             tick: self.tick,
-            silence: &self.silence,
+            silence: self.silence,
             shared: &self.shared,
         };
         for (_, audio) in &mut self.legs {

@@ -1,5 +1,7 @@
 //! What is sent while nobody speaks.
 
+use std::sync::OnceLock;
+
 use crate::{
     CodecFailed, OpusClass, Rate,
     codec::{
@@ -16,8 +18,19 @@ pub(crate) struct Silence {
 }
 
 impl Silence {
-    /// As encoders of that band make it.
-    pub(crate) fn new(band: Rate) -> Result<Self, CodecFailed> {
+    /// As encoders of that band make it: encoded once, since a new room shall not cost 30 frames of Opus.
+    pub(crate) fn of(band: Rate) -> Result<&'static Self, CodecFailed> {
+        static ALL: [OnceLock<Silence>; 3] = [const { OnceLock::new() }; 3];
+        let known = &ALL[band as usize];
+        if let Some(silence) = known.get() {
+            return Ok(silence);
+        }
+        // Whoever comes second made the same.
+        let made = Self::new(band)?;
+        Ok(known.get_or_init(|| made))
+    }
+
+    fn new(band: Rate) -> Result<Self, CodecFailed> {
         let mut opus = [([0; MAX_ENCODED], 0); OpusClass::ALL.len()];
         for ((bytes, length), class) in opus.iter_mut().zip(OpusClass::ALL) {
             *length = opus::silence(band, class, bytes)?;
