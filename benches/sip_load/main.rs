@@ -20,11 +20,14 @@ use server::Server;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// Calls a second for longer than half a minute: a transaction over UDP lives for 32 s after its call, and one source may have 32,768 of them.
+const SUSTAINED: u32 = 450;
+
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     calls: u32,
-    /// Calls a second. A transaction over UDP lives for 32 s after its call, and one source may have 32,768 of them.
+    /// Calls a second.
     rate: u32,
     burst: usize,
     storm: usize,
@@ -38,8 +41,8 @@ fn main() -> Outcome<()> {
     // As a test a few calls are enough.
     let mut size = if arguments.iter().any(|a| a == "--bench") {
         Size {
-            calls: 15_000,
-            rate: 500,
+            calls: 12_000,
+            rate: 2_000,
             burst: 2_000,
             storm: 500,
         }
@@ -53,6 +56,7 @@ fn main() -> Outcome<()> {
     };
     if let Some(at) = arguments.iter().position(|a| a == "--calls") {
         size.calls = arguments.get(at + 1).ok_or("--calls needs a number")?.parse()?;
+        size.rate = SUSTAINED;
     }
     let folder = Folder(std::env::temp_dir().join(format!("cusax-sip-load-{}", std::process::id())));
     fs::create_dir_all(&folder.0)?;

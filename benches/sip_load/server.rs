@@ -92,7 +92,7 @@ pub(crate) fn serve_bare() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (sockets, mut inbound) = SipTransport::bind(&[(Transport::Udp, address)], None)?;
+        let (sockets, mut inbound) = SipTransport::bind(&[(Transport::Udp, address)], None, &[])?;
         let (_, local) = sockets.listening().first().copied().ok_or("no socket")?;
         let mut endpoint = Endpoint::new(EndpointConfig::new(vec![Listener::plain(Transport::Udp, local)]), 1);
         println!("ready: udp:{local}");
