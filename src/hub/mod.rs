@@ -111,6 +111,17 @@ impl RoomFactory {
     }
 }
 
+/// What a room's inbox has to offer.
+#[derive(Debug)]
+pub enum Place {
+    /// A place, for one input.
+    Free(mpsc::OwnedPermit<Input>),
+    /// None at the moment.
+    Full,
+    /// There is no such room.
+    Gone,
+}
+
 /// Opens rooms.
 #[derive(Debug, Clone)]
 pub struct Hub {
@@ -146,6 +157,26 @@ impl Hub {
             if let Some(handle) = self.directory.find(&record.name) {
                 return handle;
             }
+        }
+    }
+
+    /// A place in a room's inbox, if there is one now.
+    pub fn place(&self, name: &RoomName) -> Place {
+        let Some(handle) = self.directory.find(name) else {
+            return Place::Gone;
+        };
+        match handle.inbox.try_reserve_owned() {
+            Ok(permit) => Place::Free(permit),
+            Err(mpsc::error::TrySendError::Full(_)) => Place::Full,
+            Err(mpsc::error::TrySendError::Closed(_)) => Place::Gone,
+        }
+    }
+
+    /// Waits until a room's inbox has a place, or there is no such room.
+    pub async fn has_place(&self, name: &RoomName) {
+        if let Some(handle) = self.directory.find(name) {
+            // Gone: so it is found to be when it is sent to.
+            let _ = handle.inbox.reserve().await;
         }
     }
 

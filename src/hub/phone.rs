@@ -8,10 +8,10 @@ use tokio::time::sleep_until;
 use tracing::{info, warn};
 
 use crate::model::{MediaReport, RoomName};
-use crate::peers::sip::{CallRecord, FrontCounters, RoomLookup, SipFront};
+use crate::peers::sip::{CallRecord, FrontCounters, RoomLookup, SipFront, ToRoom};
 use crate::sip::endpoint::{Counters, Inbound, Transmit};
 
-use super::{Hub, Input, SharedPlane, SipInput, clock};
+use super::{Hub, Input, Place, SharedPlane, SipInput, clock};
 
 /// How often the counters are published.
 const COUNTERS_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +22,9 @@ pub trait SipOut: Send + Sync + std::fmt::Debug {
     fn send(&self, transmit: Transmit);
 }
 
+/// Messages that are taken from the sockets at once: what they ask for can wait, the retransmissions of those who get no answer add to the load.
+const BATCH: usize = 256;
+
 /// Owns the front.
 #[derive(Debug)]
 pub struct PhoneTask {
@@ -29,6 +32,8 @@ pub struct PhoneTask {
     hub: Hub,
     plane: Box<dyn SharedPlane>,
     out: Arc<dyn SipOut>,
+    /// What a room with a full inbox is to be told: until it is, rooms and media aren't listened to, sockets are.
+    held: Option<(RoomName, ToRoom)>,
     counters: watch::Sender<(FrontCounters, Counters)>,
 }
 
@@ -60,6 +65,7 @@ impl PhoneTask {
                 hub,
                 plane,
                 out,
+                held: None,
                 counters,
             },
             reader,
@@ -73,22 +79,32 @@ impl PhoneTask {
         loop {
             let due = self.front.poll_timeout();
             let rooms = Lookup(&self.hub);
+            let free = self.held.is_none();
+            let now = clock::now;
             tokio::select! {
                 inbound = inputs.sockets.recv() => {
                     let Some(inbound) = inbound else { break };
-                    self.front.handle_inbound(clock::now(), inbound, &mut *self.plane, &rooms);
+                    self.front.receive(now(), inbound);
+                    for _ in 1..BATCH {
+                        let Ok(inbound) = inputs.sockets.try_recv() else { break };
+                        self.front.receive(now(), inbound);
+                    }
                 }
-                message = inputs.rooms.recv() => match message {
-                    Some(SipInput::FromRoom(message)) => self.front.handle_room(clock::now(), message, &mut *self.plane, &rooms),
-                    Some(SipInput::RoomGone(room)) => self.front.handle_room_gone(clock::now(), &room, &mut *self.plane, &rooms),
+                message = inputs.rooms.recv(), if free => match message {
+                    Some(SipInput::FromRoom(message)) => self.front.handle_room(now(), message, &mut *self.plane, &rooms),
+                    Some(SipInput::RoomGone(room)) => self.front.handle_room_gone(now(), &room, &mut *self.plane, &rooms),
                     None => break,
                 },
-                report = inputs.media.recv() => {
+                report = inputs.media.recv(), if free => {
                     let Some(report) = report else { break };
-                    self.front.handle_media(clock::now(), report, &mut *self.plane, &rooms);
+                    self.front.handle_media(now(), report, &mut *self.plane, &rooms);
                 }
                 () = async { match due { Some((at, _)) => sleep_until(at.into()).await, None => std::future::pending().await } } => {
-                    self.front.handle_timeout(clock::now(), &mut *self.plane, &rooms);
+                    self.front.handle_timeout(now(), &mut *self.plane, &rooms);
+                }
+                () = async { match &self.held { Some((room, _)) => self.hub.has_place(room).await, None => std::future::pending().await } } => {}
+                () = std::future::ready(()), if free && self.front.has_work() => {
+                    self.front.work(now(), &mut *self.plane, &rooms);
                 }
                 done = &mut inputs.close, if closed.is_none() => {
                     let Ok(done) = done else { break };
@@ -99,7 +115,7 @@ impl PhoneTask {
                     self.counters.send_replace(self.front.counters());
                 }
             }
-            self.drain().await;
+            self.drain();
             if closed.is_some() {
                 self.counters.send_replace(self.front.counters());
                 if self.front.is_idle() {
@@ -113,28 +129,34 @@ impl PhoneTask {
         }
     }
 
-    /// Messages out first; then the rooms, whose inboxes are bounded and awaited.
-    async fn drain(&mut self) {
-        while let Some(transmit) = self.front.poll_transmit() {
-            self.out.send(transmit);
-        }
-        while let Some((room, message)) = self.front.poll_room() {
-            if let Err(Input::Sip(message)) = self.hub.send(&room, Input::Sip(message)).await {
-                self.unreachable(&room, message);
+    /// Messages out first; then the rooms, as far as their inboxes have places.
+    fn drain(&mut self) {
+        self.transmit();
+        while let Some((room, message)) = self.held.take().or_else(|| self.front.poll_room()) {
+            match self.hub.place(&room) {
+                Place::Free(place) => {
+                    place.send(Input::Sip(message));
+                }
+                Place::Full => {
+                    self.held = Some((room, message));
+                    break;
+                }
+                // It ended this very moment: what it would have answered.
+                Place::Gone => self
+                    .front
+                    .handle_room_gone(clock::now(), &room, &mut *self.plane, &Lookup(&self.hub)),
             }
         }
-        while let Some(transmit) = self.front.poll_transmit() {
-            self.out.send(transmit);
-        }
+        self.transmit();
         while let Some(record) = self.front.poll_record() {
             log(&record);
         }
     }
 
-    /// The room ended this very moment: what it would have answered.
-    fn unreachable(&mut self, room: &RoomName, _message: crate::peers::sip::ToRoom) {
-        self.front
-            .handle_room_gone(clock::now(), room, &mut *self.plane, &Lookup(&self.hub));
+    fn transmit(&mut self) {
+        while let Some(transmit) = self.front.poll_transmit() {
+            self.out.send(transmit);
+        }
     }
 }
 

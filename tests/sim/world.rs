@@ -349,6 +349,9 @@ impl World {
     fn settle(&mut self) {
         loop {
             let clock = self.clock();
+            if self.front.has_work() {
+                self.front.work(clock, &mut self.plane, &Index(&self.rooms, &self.lives));
+            }
             if let Some((room, message)) = self.front.poll_room() {
                 self.with_cell(&room, |cell, out| cell.handle(clock, Input::Sip(message), out));
             } else if let Some(report) = self.plane.reports.pop_front() {

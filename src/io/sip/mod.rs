@@ -28,8 +28,9 @@ use self::{
 };
 use crate::sip::endpoint::{Inbound, Target, Transmit, Transport};
 
-/// Messages that wait for the SIP task. It handles some 50,000 a second, so these are some 20 ms of work; beyond that senders wait.
-const INBOUND_QUEUE: usize = 1_024;
+/// Messages that wait for the SIP task, some 8 MB at most as a rule: a burst of calls, which it answers within 200 ms (RFC 3261 section 17.2.1). Beyond that
+/// senders wait.
+const INBOUND_QUEUE: usize = 8_192;
 
 /// Numbers since the start.
 #[derive(Debug, Default)]

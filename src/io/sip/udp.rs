@@ -7,8 +7,8 @@ use tokio::{net::UdpSocket, sync::mpsc};
 
 use crate::sip::endpoint::{Flow, Inbound, Transport};
 
-/// The kernel's queue: a second of INVITEs from a burst of 1,000 callers, while the SIP task is busy.
-const RECEIVE_BUFFER: usize = 2 * 1024 * 1024;
+/// The kernel's queue: a burst of some 2,000 INVITEs, while we are busy.
+const RECEIVE_BUFFER: usize = 4 * 1024 * 1024;
 /// The longest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;
 /// CS3 (rule R46, RFC 4594 section 3.2), as the upper six bits of the traffic class.

@@ -139,6 +139,11 @@ impl Endpoint {
         self.core.wire.out.pop_front()
     }
 
+    /// There is something that the application has to know.
+    pub fn has_event(&self) -> bool {
+        !self.core.events.is_empty()
+    }
+
     /// The next thing that the application has to know.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.core.events.pop_front()

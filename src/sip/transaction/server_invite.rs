@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::timer::{Backoff, GIVE_UP, Named, T2, T4, Timers};
 
-/// How soon a 100 is sent when nobody has answered (RFC 3261 section 17.2.1).
-const TRYING_AFTER: Duration = Duration::from_millis(200);
+/// How soon a 100 is sent when nobody has answered: within the 200 ms of RFC 3261 section 17.2.1 also by a server that is busy.
+const TRYING_AFTER: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn trying_is_sent_after_200_ms_unless_answered() {
+    fn trying_is_sent_after_100_ms_unless_answered() {
         let start = Instant::now();
         let mut machine = ServerInvite::new(start, true);
         assert_eq!(machine.handle_timeout(start + TRYING_AFTER), Some(Due::Trying));

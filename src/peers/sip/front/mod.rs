@@ -39,6 +39,12 @@ const RECORDS_MAX: usize = 4096;
 /// How often a phone on hold, which owes no packets, is asked whether it is still there (rule R44): as often as others would be missed.
 const PROBE_EVERY: Duration = Duration::from_secs(30);
 
+/// Events that are seen to between two looks at the sockets: some 2 ms.
+const SLICE: usize = 16;
+
+/// Messages that wait for rooms; beyond it events wait, within the endpoint's limits.
+const ROOMS_BACKLOG: usize = 1024;
+
 /// What the front is told about its service.
 #[derive(Debug, Clone)]
 pub struct FrontSettings {
@@ -156,18 +162,29 @@ impl SipFront {
         }
     }
 
-    /// Takes what the sockets report.
+    /// Takes what the sockets report; [`work`](Self::work) sees to what it means for calls and rooms. So a burst is answered at once with
+    /// what transactions say by themselves, however long the rest takes.
+    pub fn receive(&mut self, now: Now, inbound: Inbound) {
+        self.endpoint.handle_inbound(now.at, inbound);
+    }
+
+    /// There is something for [`work`](Self::work), and rooms keep up.
+    pub fn has_work(&self) -> bool {
+        self.endpoint.has_event() && self.to_rooms.len() < ROOMS_BACKLOG
+    }
+
+    /// The same at once, with a slice of the work.
     pub fn handle_inbound(&mut self, now: Now, inbound: Inbound, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         self.proofs.note(&inbound);
         self.endpoint.handle_inbound(now.at, inbound);
-        self.events(now, plane, rooms);
+        self.work(now, plane, rooms);
     }
 
     /// Runs the endpoint's timers that are due.
     pub fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         self.endpoint.handle_timeout(now.at);
         self.probe_held(now);
-        self.events(now, plane, rooms);
+        self.work(now, plane, rooms);
     }
 
     /// Takes a room's answer or order.
@@ -181,7 +198,7 @@ impl SipFront {
             FromRoom::Notify(subscription, document) => self.notify(now, subscription, document),
             FromRoom::Terminate(subscription, why) => self.terminate(now, subscription, why),
         }
-        self.events(now, plane, rooms);
+        self.work(now, plane, rooms);
     }
 
     /// A room's task is gone: whatever it left open is ended. Another room may have its name already.
@@ -189,7 +206,7 @@ impl SipFront {
         let life = rooms.life(room);
         self.abandon_calls(now, room, life, plane);
         self.abandon_watches(now, room, life);
-        self.events(now, plane, rooms);
+        self.work(now, plane, rooms);
     }
 
     /// Takes a fact from the media plane.
@@ -209,7 +226,7 @@ impl SipFront {
                 self.to_rooms.push_back((room, ToRoom::RecordingEnded { lost_ms, error }));
             }
         }
-        self.events(now, plane, rooms);
+        self.work(now, plane, rooms);
     }
 
     /// No new calls from now on: 503 with Retry-After.
@@ -219,7 +236,7 @@ impl SipFront {
 
     /// No call is left, and of none that was is the last line still to be written (rule R80).
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.records.is_empty()
+        self.calls.is_empty() && self.records.is_empty() && !self.endpoint.has_event()
     }
 
     /// Calls that are still known to the endpoint.
@@ -248,7 +265,7 @@ impl SipFront {
     /// Takes the answer to a lookup.
     pub fn handle_lookup(&mut self, now: Now, answer: &LookupAnswer, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         self.endpoint.handle_lookup(now.at, answer);
-        self.events(now, plane, rooms);
+        self.work(now, plane, rooms);
     }
 
     /// The next message for a room.
@@ -267,8 +284,13 @@ impl SipFront {
         self.endpoint.poll_timeout().into_iter().chain(probe).min_by_key(|(at, _)| *at)
     }
 
-    fn events(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
-        while let Some(event) = self.endpoint.poll_event() {
+    /// Sees to a slice of what has come in.
+    pub fn work(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        for _ in 0..SLICE {
+            if self.to_rooms.len() >= ROOMS_BACKLOG {
+                return;
+            }
+            let Some(event) = self.endpoint.poll_event() else { return };
             match event {
                 Event::Invite {
                     call,
