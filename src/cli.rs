@@ -152,6 +152,28 @@ pub enum RoomArgs {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Call somebody, who comes into the room when they answer; wait until they do
+    Dial(DialArgs),
+}
+
+/// What `room dial` is told.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct DialArgs {
+    /// The room's name
+    pub room: String,
+    /// A telephone number or a SIP address
+    pub target: String,
+    /// What they are called in the room
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The call may leave our own domain and cost money
+    #[arg(long)]
+    pub confirm_cost: bool,
+    /// Don't wait for their answer
+    #[arg(long)]
+    pub no_wait: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 impl RoomArgs {
@@ -175,6 +197,14 @@ impl RoomArgs {
                 // The server has another working directory.
                 let file = std::path::absolute(&file).unwrap_or(file);
                 (ControlRequest::Play { room, file }, connection)
+            }
+            Self::Dial(args) => {
+                let command = RoomCommand::Dial {
+                    target: args.target,
+                    name: args.name,
+                    confirmed: args.confirm_cost,
+                };
+                about(args.room, command, args.connection)
             }
             Self::Lock { room, off, connection } => about(room, RoomCommand::Lock { on: !off }, connection),
         }
@@ -249,6 +279,17 @@ mod tests {
         );
         assert_eq!(request("cusax room end standup").0, about(RoomCommand::End));
         assert_eq!(request("cusax room list").0, ControlRequest::List);
+        assert_eq!(
+            request("cusax room dial standup +4930123 --name Bob --confirm-cost").0,
+            ControlRequest::Room {
+                room: "standup".into(),
+                command: RoomCommand::Dial {
+                    target: "+4930123".into(),
+                    name: Some("Bob".into()),
+                    confirmed: true
+                }
+            }
+        );
     }
 
     #[test]

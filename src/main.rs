@@ -11,14 +11,14 @@ use std::{
 use clap::Parser;
 use cusax::{
     app::{
-        demo, logging, operator,
+        demo, dialing, logging, operator,
         serve::{Server, check_files},
         signals::{Hangups, Signals},
     },
-    cli::{Cli, Command, Connection, DemoArgs},
+    cli::{Cli, Command, Connection, DemoArgs, RoomArgs},
     config::{self, Config},
     media,
-    model::control::ControlRequest,
+    model::control::{ControlReply, ControlRequest, RoomReply},
 };
 
 fn main() -> ExitCode {
@@ -28,10 +28,11 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo(args),
         Command::ConfigReference => print(config::REFERENCE).map(|()| ExitCode::SUCCESS),
         Command::Room(args) => {
+            let waits = matches!(&args, RoomArgs::Dial(dial) if !dial.no_wait);
             let (request, connection) = args.into_request();
-            ask(&request, &connection)
+            ask(&request, &connection, waits)
         }
-        Command::Stats(connection) => ask(&ControlRequest::Stats, &connection),
+        Command::Stats(connection) => ask(&ControlRequest::Stats, &connection, false),
     };
     result.unwrap_or_else(|error| {
         let mut text = format!("cusax: {error}");
@@ -112,8 +113,19 @@ fn check_config(path: &Path) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn ask(request: &ControlRequest, connection: &Connection) -> Outcome {
-    let reply = operator::ask(&connection.socket, request)?;
+/// `waits`: a call that has begun is followed until it is answered or came to nothing.
+fn ask(request: &ControlRequest, connection: &Connection, waits: bool) -> Outcome {
+    let mut reply = operator::ask(&connection.socket, request)?;
+    if let (
+        true,
+        ControlRequest::Room { room, .. },
+        ControlReply::Room {
+            reply: RoomReply::Dialing { dial },
+        },
+    ) = (waits, request, &reply)
+    {
+        reply = dialing::follow(&connection.socket, room, *dial)?;
+    }
     let text = if connection.json {
         serde_json::to_string_pretty(&reply)? + "\n"
     } else {

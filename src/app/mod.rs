@@ -3,6 +3,7 @@
 pub mod child;
 mod control;
 pub mod demo;
+pub mod dialing;
 pub mod logging;
 pub mod operator;
 pub mod phone;

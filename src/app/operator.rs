@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::model::control::{ControlReply, ControlRequest, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary, WaitingReport};
+use crate::model::control::{
+    ControlReply, ControlRequest, DialReport, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary, WaitingReport,
+};
 
 /// A server that takes longer is stuck.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -62,8 +64,8 @@ pub fn is_success(reply: &ControlReply) -> bool {
     match reply {
         ControlReply::Rooms { .. } | ControlReply::Stats { .. } => true,
         ControlReply::Room { reply } => match reply {
-            RoomReply::Show(_) | RoomReply::Done | RoomReply::Unchanged => true,
-            RoomReply::Refused { .. } => false,
+            RoomReply::Show(_) | RoomReply::Done | RoomReply::Unchanged | RoomReply::Dialing { .. } => true,
+            RoomReply::Refused { .. } | RoomReply::Failed { .. } => false,
         },
         ControlReply::Error { .. } => false,
     }
@@ -81,7 +83,9 @@ pub fn render(reply: &ControlReply) -> String {
             RoomReply::Show(report) => show(report),
             RoomReply::Done => "done\n".into(),
             RoomReply::Unchanged => "it was so already\n".into(),
+            RoomReply::Dialing { dial } => format!("calling, as #d{dial}\n"),
             RoomReply::Refused { message } => format!("refused: {}\n", clean(message)),
+            RoomReply::Failed { message } => format!("failed: {}\n", clean(message)),
         },
         ControlReply::Error { message } => format!("{}\n", clean(message)),
     }
@@ -117,6 +121,11 @@ fn show(report: &RoomReport) -> String {
         ],
         report.people.iter().map(person_row),
     );
+    let calls = if report.dials.is_empty() {
+        String::new()
+    } else {
+        table(&["call", "name", "state", "why"], report.dials.iter().map(dial_row))
+    };
     let (name, count) = (clean(&report.name), report.people.len());
     let waiting = if report.waiting.is_empty() {
         String::new()
@@ -125,7 +134,16 @@ fn show(report: &RoomReport) -> String {
         let table = table(&["row", "waiting", "at", "for"], report.waiting.iter().map(row));
         format!("{} waiting to be let in\n{table}", report.waiting.len())
     };
-    format!("{name}{title}{lock}{recorded}: {count} people\n{people}{waiting}")
+    format!("{name}{title}{lock}{recorded}: {count} people\n{people}{waiting}{calls}")
+}
+
+fn dial_row(dial: &DialReport) -> Vec<String> {
+    vec![
+        format!("#d{}", dial.dial),
+        dial.name.clone(),
+        dial.state.clone(),
+        dial.why.clone().unwrap_or_else(|| "-".into()),
+    ]
 }
 
 fn person_row(person: &PersonReport) -> Vec<String> {
@@ -213,6 +231,7 @@ mod tests {
             recording_file: Some("/rec/standup.ogg".into()),
             people: vec![person()],
             waiting: Vec::new(),
+            dials: Vec::new(),
         };
         ControlReply::Room {
             reply: RoomReply::Show(report),

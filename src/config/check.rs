@@ -52,6 +52,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let socket = control.text("socket", parse::path);
     control.finish();
     let recording = recording(r, top.section("recording"));
+    let dial = super::dial::dial(top.section("dial"), sip.as_ref().map(|s| s.domain.as_str()));
     let log = log(top.section("log"));
     top.finish();
     Some(Config {
@@ -67,6 +68,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         recording,
         log,
         keypad,
+        dial,
         warnings: Vec::new(),
     })
 }

@@ -3,6 +3,7 @@
 //! Opens no socket and starts nothing; `check-config` and `serve` read the same way.
 
 mod check;
+mod dial;
 mod directory;
 mod keypad;
 mod meeting;
@@ -26,6 +27,7 @@ use std::{
 
 use crate::model::{BareJid, Keypad, RoomConfig, RoomRecord, media::Codec, srtp::Policy, trunk::Trunk};
 
+pub use dial::Dial;
 pub use directory::ConfigDirectory;
 pub use mistake::{Mistake, Mistakes};
 pub use secret::Secret;
@@ -61,6 +63,8 @@ pub struct Config {
     pub log: Log,
     /// What keys do in rooms that have no table of their own.
     pub keypad: Keypad,
+    /// Calls that rooms make.
+    pub dial: Dial,
     /// What is odd but no mistake.
     pub warnings: Vec<Mistake>,
 }
@@ -80,6 +84,7 @@ impl fmt::Debug for Config {
             .field("recording", &self.recording)
             .field("log", &self.log)
             .field("keypad", &self.keypad)
+            .field("dial", &self.dial)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
     }

@@ -85,7 +85,7 @@ level = 'info'
         "line 22: room[1].owners: must be a chat address without resource, like \"ann@example.com\"",
         "line 23: room[2].name: must be given",
         "line 28: user.ann.sip: nobody can sign in as them: give `secret`, `secret_file`, CUSAX_USER_ANN_SECRET, or both `ha1_md5` and `ha1_sha256`",
-        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, user, trunk, store, control, recording, log)",
+        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, user, trunk, store, control, recording, dial, log)",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -328,6 +328,7 @@ fn uncommented() -> String {
         "caller_id",
         "caller_name",
         "prefixes",
+        "proxy",
         "rooms",
         "keypad",
     ];

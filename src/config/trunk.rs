@@ -17,7 +17,7 @@ const IDENTITY: &[(&str, AssertedIdentity)] = &[
     ("account", AssertedIdentity::Account),
 ];
 
-const TRANSPORT: &[(&str, &str)] = &[("udp", "udp"), ("tcp", "tcp"), ("tls", "tls")];
+pub(super) const TRANSPORT: &[(&str, &str)] = &[("udp", "udp"), ("tcp", "tcp"), ("tls", "tls")];
 
 /// Reads all trunks, in the order in which they are tried. `accounts`: the users, whose names no trunk may have.
 pub(super) fn trunks(sections: Vec<Section<'_>>, accounts: &[Account]) -> Vec<Trunk> {
@@ -116,7 +116,7 @@ fn credentials(s: &mut Section<'_>) -> Option<TrunkCredentials> {
 }
 
 /// `sip.example.com`, `192.0.2.7:5070`, with `sip:` before it or not.
-fn server(text: &str) -> Result<String, String> {
+pub(super) fn server(text: &str) -> Result<String, String> {
     let wrong = || "must be a host, with a port if it isn't the usual one, like \"sip.example.com:5060\"".to_owned();
     let text = text.strip_prefix("sip:").unwrap_or(text);
     let (host, port) = match text.rsplit_once(':') {
@@ -143,7 +143,7 @@ fn network(text: &str) -> Result<Network, String> {
     text.parse().map_err(str::to_owned)
 }
 
-fn prefix(text: &str) -> Result<String, String> {
+pub(super) fn prefix(text: &str) -> Result<String, String> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     let good = !text.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#');
     let wrong = "must be the beginning of a number, like \"+49\" or \"0\"";

@@ -116,7 +116,7 @@ impl Cell {
                 out.media(order);
             }
             let Some(event) = self.room.poll_event() else { break };
-            self.sip.handle_event(now, &event);
+            self.sip.handle_event(now, &self.room, &event);
             self.muc.handle_event(now, &self.room, &event);
             out.event(&self.room, &event);
         }

@@ -1,8 +1,10 @@
 //! The operator's orders to one room.
 
-use crate::model::control::{LegReport, PersonReport, RoomCommand, RoomReply, RoomReport, WaitingReport};
-use crate::model::{Actor, Door, Mute, Now, Origin, PersonId, origin::Asker};
-use crate::room::{Accepted, AudioLevel, Guest, Hold, LegState, PersonView, Refusal, Request, Room, Target, TextLevel, WaitingView};
+use crate::model::control::{DialReport, LegReport, PersonReport, RoomCommand, RoomReply, RoomReport, WaitingReport};
+use crate::model::{Actor, DialId, DialState, Door, Mute, Now, Origin, PersonId, origin::Asker};
+use crate::room::{
+    Accepted, AudioLevel, DialView, Guest, Hold, LegState, PersonView, Refusal, Request, Room, Target, TextLevel, WaitingView,
+};
 
 /// Carries out an order, or says why not.
 pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> RoomReply {
@@ -10,6 +12,7 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
         RoomCommand::Show => return RoomReply::Show(report(room)),
         RoomCommand::Lock { on } => Ok(Request::Lock(on)),
         RoomCommand::Record { on } => Ok(Request::Record(on)),
+        RoomCommand::Dial { target, name, confirmed } => Ok(Request::Dial { target, name, confirmed }),
         RoomCommand::Mute { who } => find(room, &who).map(|target| Request::Mute { target, why: None }),
         RoomCommand::Unmute { who } => find(room, &who).map(|target| Request::Unmute { target }),
         RoomCommand::Kick { who, why } => find(room, &who)
@@ -25,6 +28,7 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
     };
     match request.and_then(|request| room.request(now, &origin, request)) {
         Ok(Accepted::Unchanged) => RoomReply::Unchanged,
+        Ok(Accepted::Dialing(dial)) => RoomReply::Dialing { dial: dial.0 },
         Ok(
             Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::Waits | Accepted::List(_) | Accepted::View(_),
         ) => RoomReply::Done,
@@ -36,6 +40,13 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
 
 /// Somebody by row number (`#3`), nick, or the name that everybody sees.
 fn find(room: &Room, who: &str) -> Result<Target, Refusal> {
+    if let Some(dial) = who.strip_prefix("#d").and_then(|n| n.parse().ok()) {
+        return room
+            .dials()
+            .find(|d| d.id == DialId(dial))
+            .map(|d| Target::Dial(d.id))
+            .ok_or(Refusal::NoSuchTarget);
+    }
     if let Some(row) = who.strip_prefix('#').and_then(|n| n.parse().ok()) {
         return room
             .person(PersonId(row))
@@ -48,7 +59,17 @@ fn find(room: &Room, who: &str) -> Result<Target, Refusal> {
     let mut same = room.people().filter(|p| p.name == who).map(|p| p.id);
     match (same.next(), same.next()) {
         (Some(id), None) => Ok(Target::Person(id)),
+        (None, _) => called(room, who),
         // Two of one name: the operator has to say which row.
+        (Some(_), Some(_)) => Err(Refusal::NoSuchTarget),
+    }
+}
+
+/// Somebody who is being called, by name.
+fn called(room: &Room, who: &str) -> Result<Target, Refusal> {
+    let mut same = room.dials().filter(|d| d.name == who && d.is_live()).map(|d| d.id);
+    match (same.next(), same.next()) {
+        (Some(id), None) => Ok(Target::Dial(id)),
         (Some(_), Some(_)) | (None, _) => Err(Refusal::NoSuchTarget),
     }
 }
@@ -65,6 +86,22 @@ fn report(room: &Room) -> RoomReport {
         recording_file: recording.and_then(|r| r.file.clone()),
         people: room.people().map(|p| person(room, &p)).collect(),
         waiting: room.waiting().map(waiting).collect(),
+        dials: room.dials().map(|d| dial(&d)).collect(),
+    }
+}
+
+fn dial(view: &DialView) -> DialReport {
+    let why = match view.state {
+        DialState::Failed { why, .. } => Some(why.to_string()),
+        DialState::DialingOut | DialState::Alerting => None,
+    };
+    DialReport {
+        dial: view.id.0,
+        name: view.name.clone(),
+        state: view.state.as_str().to_owned(),
+        why,
+        since_unix_ms: view.since_unix_ms,
+        correlation: view.correlation.to_string(),
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::broadcast;
 use tracing::{debug, info};
 
 use crate::model::{Actor, Correlation, PersonId};
-use crate::room::{AudioLevel, EndCause, Event, Hold, LeaveCause, LobbyStep, Numbered, PersonView, Room};
+use crate::room::{AudioLevel, DialChange, EndCause, Event, Hold, LeaveCause, LobbyStep, Numbered, PersonView, Room};
 
 /// One line of a room's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +123,18 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)>
             .to_owned(),
             None,
         ),
+        Event::Dial {
+            name, correlation, change, ..
+        } => {
+            let what = match change {
+                DialChange::Begun(_) => "is being called".to_owned(),
+                DialChange::Alerting => "is alerted".to_owned(),
+                DialChange::Failed(why) => format!("was called: {why}"),
+                // Joining tells of itself.
+                DialChange::Answered(_) | DialChange::Forgotten => return None,
+            };
+            return Some((format!("{name} {what}"), Some(*correlation)));
+        }
         // Private, or for the peers only.
         Event::Notice { .. } => return None,
     };

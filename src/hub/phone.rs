@@ -185,6 +185,7 @@ fn log(record: &CallRecord) {
         correlation = %record.correlation,
         room = %record.room,
         caller = record.caller,
+        dialed_out = record.dialed_out,
         started_unix_ms = record.started_unix_ms,
         answered_unix_ms = record.answered_unix_ms,
         ended_unix_ms = record.ended_unix_ms,

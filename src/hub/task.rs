@@ -105,7 +105,9 @@ impl RoomTask {
         self.inbox.close();
         while let Ok(input) = self.inbox.try_recv() {
             match input {
-                Input::Sip(ToRoom::Join { leg, .. }) => self.out.sip(FromRoom::Refuse(leg, Refusal::Closing)),
+                Input::Sip(ToRoom::Join { leg, .. } | ToRoom::Answered { leg, .. }) => {
+                    self.out.sip(FromRoom::Refuse(leg, Refusal::Closing))
+                }
                 Input::Sip(ToRoom::Watch { subscription, .. }) => self.out.sip(FromRoom::RefuseWatch(subscription, Refusal::Closing)),
                 Input::Sip(ToRoom::Refresh(subscription)) => self.out.sip(FromRoom::Terminate(subscription, WatchEnd::NoResource)),
                 // A stanza for a room that is just gone opens a new one, or is answered by the service.
@@ -122,7 +124,9 @@ impl RoomTask {
                     | ToRoom::RecordingStarted { .. }
                     | ToRoom::RecordingEnded { .. }
                     | ToRoom::Notified(_)
-                    | ToRoom::Unwatch(_),
+                    | ToRoom::Unwatch(_)
+                    | ToRoom::DialAlerts(_)
+                    | ToRoom::DialFailed(..),
                 )
                 | Input::ChatLink(_)
                 | Input::ChatOverflow

@@ -73,6 +73,15 @@ pub enum RoomCommand {
     },
     /// Ends all calls; the chat goes on.
     End,
+    /// Has the room call somebody.
+    Dial {
+        /// A number or an address.
+        target: String,
+        /// What they are called.
+        name: Option<String>,
+        /// The call may leave our own domain and cost money.
+        confirmed: bool,
+    },
 }
 
 /// The server's answer.
@@ -128,9 +137,19 @@ pub enum RoomReply {
     Done,
     /// It was so already.
     Unchanged,
+    /// Somebody is being called.
+    Dialing {
+        /// The call's number, as `show` has it among `dials`; gone from there when they have answered.
+        dial: u32,
+    },
     /// It was refused.
     Refused {
         /// In words.
+        message: String,
+    },
+    /// It was begun, and came to nothing.
+    Failed {
+        /// Why, in words.
         message: String,
     },
 }
@@ -154,6 +173,9 @@ pub struct RoomReport {
     pub recording_file: Option<String>,
     /// In order of arrival.
     pub people: Vec<PersonReport>,
+    /// Calls that the room makes, and those that have just come to nothing.
+    #[serde(default)]
+    pub dials: Vec<DialReport>,
     /// Who waits to be let in, likewise.
     pub waiting: Vec<WaitingReport>,
 }
@@ -171,6 +193,23 @@ pub struct WaitingReport {
     pub door: String,
     /// Since when, ms since the UNIX epoch.
     pub since_unix_ms: u64,
+}
+
+/// One call that the room makes, as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DialReport {
+    /// Its number.
+    pub dial: u32,
+    /// Whom, as everybody sees them.
+    pub name: String,
+    /// `dialing-out`, `alerting` or `failed`.
+    pub state: String,
+    /// Why it failed.
+    pub why: Option<String>,
+    /// When it began, ms since the UNIX epoch.
+    pub since_unix_ms: u64,
+    /// Follows the person through all logs.
+    pub correlation: String,
 }
 
 /// One person, as an operator sees them.

@@ -112,6 +112,8 @@ number_id! {
     ReferId(u64);
     /// Follows one person through SIP, XMPP, media and HTTP logs (rule R80). Printed as 16 hex digits.
     Correlation(u64);
+    /// One call that a room has somebody made. Unique in its room, never reused.
+    DialId(u32);
 }
 
 impl fmt::Display for Correlation {

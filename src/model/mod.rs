@@ -3,6 +3,7 @@
 pub mod account;
 pub mod certificate;
 pub mod control;
+pub mod dial;
 pub mod dtls;
 pub mod ice;
 pub mod ids;
@@ -19,7 +20,8 @@ pub mod time;
 pub mod trunk;
 
 pub use account::{Account, Caller, Directory};
-pub use ids::{Aor, BadRoomName, CallId, Correlation, LegId, OccupantId, PersonId, ReferId, RoomName, SubscriptionId, TrunkId};
+pub use dial::{DialFailure, DialPlan, DialState, DialTarget};
+pub use ids::{Aor, BadRoomName, CallId, Correlation, DialId, LegId, OccupantId, PersonId, ReferId, RoomName, SubscriptionId, TrunkId};
 pub use jid::{BareJid, FullJid, Jid};
 pub use keypad::{KeyAction, Keypad};
 pub use media::{Direction, LegMedia, LegStats, MediaOrder, MediaPlane, MediaReport, Prompt, Seat, Volume};

@@ -25,6 +25,8 @@ pub(super) struct Knock {
     pub(super) ssrc: u32,
     pub(super) endpoint: String,
     pub(super) correlation: Correlation,
+    /// The room called them itself (rule R47): the entity that they were shown under meanwhile.
+    pub(super) invited: Option<String>,
 }
 
 impl Room {
@@ -44,6 +46,7 @@ impl Room {
             affiliation: self.lists.affiliation(&jid),
             is_in: present.is_some(),
             quarantined: self.quarantine.holds(now.at, &barred),
+            invited: false,
         };
         policy::enter(self.doors(), who, password)?;
         let look = nick::check(&nick)?;
@@ -113,6 +116,7 @@ impl Room {
             affiliation,
             is_in: present.is_some(),
             quarantined: holds(&self.quarantine),
+            invited: knock.invited.is_some(),
         };
         policy::join(doors, who)?;
         let calls = present.and_then(|id| self.roster.person(id)).map_or(0, |p| p.legs.len());
@@ -160,12 +164,15 @@ impl Room {
             ssrc,
             endpoint,
             correlation,
+            invited,
         } = knock;
+        let dialed_out = invited.is_some();
         let phone = match &caller {
             Caller::Account { aor, .. } => self.pseudonyms.of_aor(aor),
             Caller::Claimed { .. } | Caller::Anonymous | Caller::Trunk { .. } => self.pseudonyms.of_nobody(&mut self.rng),
         };
-        let person = match self.roster.by_key(&key) {
+        let present = self.roster.by_key(&key);
+        let person = match present {
             Some(present) => present,
             None => {
                 let listed = self.listed(&key);
@@ -174,6 +181,9 @@ impl Room {
             }
         };
         let muted = self.roster.person_mut(person).is_some_and(|row| {
+            if let Some(entity) = invited.filter(|_| present.is_none()) {
+                row.hidden_entity = entity;
+            }
             let name = nick::of_caller(&caller);
             row.phone.get_or_insert(phone);
             row.caller = Some((caller.clone(), name));
@@ -198,6 +208,7 @@ impl Room {
                 listens_only: state.listens_only,
                 speaking: false,
                 keys: Keys::default(),
+                dialed_out,
             },
         );
         if muted {
@@ -266,6 +277,7 @@ impl Room {
             affiliation,
             is_in: asking.person.is_some(),
             quarantined: false,
+            invited: false,
         };
         policy::watch(&self.config, who)?;
         Ok(Accepted::View(match asking.person {
@@ -298,7 +310,7 @@ impl Room {
         self.roster.add_person(row, person)
     }
 
-    fn doors(&self) -> Doors<'_> {
+    pub(super) fn doors(&self) -> Doors<'_> {
         Doors {
             config: &self.config,
             unconfigured: self.stage == Stage::Unconfigured,

@@ -1,6 +1,6 @@
 //! What has changed, numbered. Peers show it; no peer changes its own view before the event.
 
-use crate::model::{Actor, Affiliation, BareJid, Correlation, LegId, OccupantId, PersonId, Role};
+use crate::model::{Actor, Affiliation, BareJid, Correlation, DialFailure, DialId, DialTarget, LegId, OccupantId, PersonId, Role};
 
 /// An event and its number, rising by one in each room.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +130,45 @@ pub enum Event {
         /// Destroyed by an owner, not merely empty: who, where to, why.
         destroyed: Option<(Option<BareJid>, Option<String>)>,
     },
+    /// A call that the room makes has begun or changed (rule R47).
+    Dial {
+        /// Which.
+        dial: DialId,
+        /// Whom, as everybody is shown them.
+        name: String,
+        /// Follows them through the logs.
+        correlation: Correlation,
+        /// What happened.
+        change: DialChange,
+    },
+}
+
+/// How a call that the room makes goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DialChange {
+    /// Make it.
+    Begun(Box<DialOrder>),
+    /// Their phone rings.
+    Alerting,
+    /// They answered and are in: [`Event::LegJoined`] came before.
+    Answered(LegId),
+    /// It came to nothing, and is taken back if that was the room's doing.
+    Failed(DialFailure),
+    /// It is no longer shown.
+    Forgotten,
+}
+
+/// A call to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialOrder {
+    /// Whom.
+    pub target: DialTarget,
+    /// Follows them through the logs.
+    pub correlation: Correlation,
+    /// Who asked for it, for limits: opaque.
+    pub asker: String,
+    /// What the room is called.
+    pub title: String,
 }
 
 /// Why an occupant is gone; the status codes are the chat peer's matter.

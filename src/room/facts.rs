@@ -43,6 +43,8 @@ impl Room {
             Report::RecordingEnded { lost_ms, error } => self.recording_ended(lost_ms, error.as_deref()),
             Report::Key(leg, key) => self.key(now, leg, key),
             Report::Shutdown => self.shut_down(),
+            Report::DialAlerts(dial) => self.dial_alerts(dial),
+            Report::DialFailed(dial, why) => self.fail_dial(now, dial, why),
         }
     }
 

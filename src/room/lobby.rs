@@ -73,7 +73,7 @@ impl Lobby {
         match target {
             Target::Person(row) => Some(*row).filter(|row| self.callers.contains_key(row) || self.knocks.contains_key(row)),
             Target::Leg(leg) => self.of_leg(*leg),
-            Target::Occupant(_) => None,
+            Target::Occupant(_) | Target::Dial(_) => None,
         }
     }
 }
@@ -314,6 +314,8 @@ impl Room {
             | Report::MediaFailed
             | Report::RecordingStarted { .. }
             | Report::RecordingEnded { .. }
+            | Report::DialAlerts(_)
+            | Report::DialFailed(..)
             | Report::Shutdown => return false,
         };
         let Some(row) = self.lobby.of_leg(leg) else { return false };
@@ -334,6 +336,8 @@ impl Room {
             | Report::MediaFailed
             | Report::RecordingStarted { .. }
             | Report::RecordingEnded { .. }
+            | Report::DialAlerts(_)
+            | Report::DialFailed(..)
             | Report::Shutdown => {}
         }
         true

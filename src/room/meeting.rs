@@ -48,6 +48,7 @@ impl Room {
 
     /// Ends every call, of those who wait too. The chat goes on (design section 4).
     pub(super) fn end_calls(&mut self, cause: &EndCause) {
+        self.take_back_dials();
         for leg in self.roster.leg_ids() {
             self.end_leg(leg, cause.clone(), &LeaveCause::Withdrawn);
         }

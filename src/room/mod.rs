@@ -6,6 +6,7 @@
 mod affiliation;
 mod binding;
 mod configure;
+mod dial;
 mod doors;
 mod event;
 mod facts;
@@ -48,6 +49,7 @@ use crate::model::{
 };
 
 use binding::{Key, Pseudonyms};
+use dial::Dials;
 use limits::Timing;
 use lists::Lists;
 use lobby::Lobby;
@@ -57,14 +59,15 @@ use quarantine::Quarantine;
 use recording::Recording;
 use roster::{Person, Roster};
 
-pub use event::{EndCause, Event, LeaveCause, LobbyStep, Numbered};
+pub use event::{DialChange, DialOrder, EndCause, Event, LeaveCause, LobbyStep, Numbered};
 pub use phone::STAND_IN_IDS;
 pub use refusal::Refusal;
 pub use report::{LegCause, OccupantCause, Report};
 pub use request::{Accepted, Request, Target};
 pub use settings::RoomSettings;
 pub use view::{
-    AudioLevel, Guest, Hold, LegState, LegView, OccupantKind, OccupantView, PersonView, RecordingView, TextLevel, View, WaitingView,
+    AudioLevel, DialView, Guest, Hold, LegState, LegView, OccupantKind, OccupantView, PersonView, RecordingView, TextLevel, View,
+    WaitingView,
 };
 
 /// One room.
@@ -100,6 +103,7 @@ pub struct Room {
     ending_recordings: u32,
     /// Music is being played.
     music: bool,
+    dials: Dials,
 }
 
 /// How far the room's life has come.
@@ -152,6 +156,7 @@ impl Room {
             recording: None,
             ending_recordings: 0,
             music: false,
+            dials: Dials::default(),
         }
     }
 
@@ -196,6 +201,7 @@ impl Room {
                         ssrc,
                         endpoint,
                         correlation,
+                        invited: None,
                     },
                 );
                 self.settle();
@@ -253,6 +259,29 @@ impl Room {
                 let asking = self.asking(&origin.by)?;
                 self.destroy(&asking, alternate, why)
             }
+            Request::Dial { target, name, confirmed } => {
+                let asking = self.asking(&origin.by)?;
+                self.dial(now, origin, &asking, (&target, name), confirmed)
+            }
+            Request::Answered {
+                dial,
+                leg,
+                ssrc,
+                endpoint,
+                correlation,
+                redirected,
+            } => {
+                let answer = dial::Answer {
+                    leg,
+                    ssrc,
+                    endpoint,
+                    correlation,
+                    redirected,
+                };
+                let answer = self.dial_answered(now, dial, answer);
+                self.settle();
+                answer
+            }
             Request::Admit(target) => self.admit(now, &self.asking(&origin.by)?, &target),
             Request::MuteAll(on) => self.mute_all(&self.asking(&origin.by)?, on),
             Request::EndForAll => self.end_for_all(&self.asking(&origin.by)?),
@@ -282,6 +311,7 @@ impl Room {
             self.show_due_stand_ins(now);
             self.announce_recording(now);
             self.follow_up(now);
+            self.forget_failed_dials(now);
         }
     }
 
@@ -292,6 +322,7 @@ impl Room {
             (self.next_announcement(), "announcement of a recording"),
             (self.next_waited_too_long(), "waited to be let in for too long"),
             (self.next_limit(), "limit of a meeting"),
+            (self.next_forgotten_dial(), "call that came to nothing leaves the view"),
         ];
         timers.into_iter().filter_map(|(at, why)| Some((at?, why))).min()
     }
@@ -346,6 +377,8 @@ impl Room {
             Target::Person(id) => self.roster.person(*id).map(|_| *id),
             Target::Occupant(id) => self.roster.occupant(*id).map(|o| o.person),
             Target::Leg(id) => self.roster.leg(*id).map(|l| l.person),
+            // Nobody yet.
+            Target::Dial(_) => None,
         }
         .ok_or(Refusal::NoSuchTarget)
     }

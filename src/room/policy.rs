@@ -3,7 +3,7 @@
 //! It compares standings; it neither looks anybody up nor changes anything.
 
 use super::Refusal;
-use crate::model::{Actor, Affiliation, AudioAccess, PersonId, Role, RoomConfig};
+use crate::model::{Actor, Affiliation, AudioAccess, PersonId, Role, RoomConfig, dial::DialRight};
 
 /// Places kept for admins and owners beyond a full room's number (XEP-0045 section 7.2.9).
 const PLACES_FOR_ADMINS: usize = 20;
@@ -78,6 +78,28 @@ pub(super) fn administer(by: Power) -> Result<(), Refusal> {
 pub(super) fn record(by: Power, server_records: bool) -> Result<(), Refusal> {
     moderate(by)?;
     if server_records { Ok(()) } else { Err(Refusal::RecordsNothing) }
+}
+
+/// May they have somebody called (rule R47)?
+pub(super) fn dial(by: Power, right: DialRight) -> Result<(), Refusal> {
+    match (by, right) {
+        (Power::Operator, _) => Ok(()),
+        (Power::Of(_), DialRight::Operator) => Err(Refusal::NotDialable),
+        (Power::Of(_), DialRight::Moderators) => moderate(by),
+        (Power::Of(standing), DialRight::Participants) if standing.role >= Role::Participant => Ok(()),
+        (Power::Of(_), DialRight::Participants) => moderate(by),
+    }
+}
+
+/// Would somebody whom the room calls get in? Nobody's telephone rings for nothing.
+pub(super) fn invite(doors: Doors<'_>) -> Result<(), Refusal> {
+    let who = Arriving {
+        affiliation: Affiliation::None,
+        is_in: false,
+        quarantined: false,
+        invited: true,
+    };
+    join(doors, who)
 }
 
 /// May they configure and destroy?
@@ -181,6 +203,8 @@ pub(super) struct Arriving {
     pub(super) is_in: bool,
     /// They were put out a moment ago (rule R7).
     pub(super) quarantined: bool,
+    /// The room called them, at the wish of somebody who may let people in (rule R47).
+    pub(super) invited: bool,
 }
 
 /// The state of the doors.
@@ -223,7 +247,7 @@ pub(super) fn join(doors: Doors<'_>, who: Arriving) -> Result<(), Refusal> {
         return Err(Refusal::Banned);
     }
     common(doors, who)?;
-    if who.affiliation < Affiliation::Member {
+    if who.affiliation < Affiliation::Member && !who.invited {
         match doors.config.audio {
             AudioAccess::Off => return Err(Refusal::AudioOff),
             AudioAccess::Members => return Err(Refusal::MembersOnly),

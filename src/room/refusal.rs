@@ -87,4 +87,22 @@ pub enum Refusal {
     /// The chat has a lobby: a moderator has been told, and may let them in.
     #[error("a moderator has to let you in first, and has been told that you are here")]
     Lobby,
+    /// Neither a number nor a SIP address.
+    #[error("that is no number or address that can be called")]
+    BadTarget,
+    /// The server's configuration doesn't allow calls there (checklist F-2).
+    #[error("calls there are not allowed on this server")]
+    NotDialable,
+    /// Emergency numbers (rule R47).
+    #[error("emergency numbers are not called from a room: use your own telephone")]
+    Emergency,
+    /// Numbers at special rates (rule R47).
+    #[error("numbers at special rates are not called from a room")]
+    Premium,
+    /// The call costs money perhaps, and that hasn't been confirmed (checklist F-1).
+    #[error("this call leaves our own domain and may cost money; it has to be confirmed")]
+    Unconfirmed,
+    /// The room makes as many calls as it may.
+    #[error("this room has called as many people as it may")]
+    TooManyDials,
 }

@@ -8,6 +8,9 @@ use super::{Accepted, EndCause, Event, LeaveCause, Refusal, Room, Stage, Target}
 
 impl Room {
     pub(super) fn kick(&mut self, now: Now, asking: &Asking, target: &Target, why: Option<String>) -> Result<Accepted, Refusal> {
+        if let Target::Dial(dial) = target {
+            return self.cancel_dial(now, asking, *dial);
+        }
         if let Some(row) = self.lobby.find(target) {
             return self.send_away(now, asking, row, why);
         }
@@ -23,6 +26,7 @@ impl Room {
         match target {
             Target::Person(_) | Target::Occupant(_) => self.put_out(id, &leave, &end),
             Target::Leg(leg) => self.end_leg(*leg, end, &leave),
+            Target::Dial(_) => {}
         }
         // Somebody who is still here by another leg or nick was not put out.
         if self.roster.person(id).is_none()
@@ -162,6 +166,7 @@ impl Room {
     }
 
     fn end(&mut self, destroyed: Option<(Option<BareJid>, Option<String>)>) {
+        self.take_back_dials();
         self.stage = Stage::Over;
         self.out.tell(Event::Closed { destroyed });
     }

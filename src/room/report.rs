@@ -1,6 +1,6 @@
 //! What has happened. A report is a fact: it is never refused, and a late or repeated one changes nothing.
 
-use crate::model::{LegId, OccupantId};
+use crate::model::{DialFailure, DialId, LegId, OccupantId};
 
 /// A fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,10 @@ pub enum Report {
     Key(LegId, char),
     /// The server goes down: everybody leaves with 332, every call ends.
     Shutdown,
+    /// Somebody whom the room calls is being alerted.
+    DialAlerts(DialId),
+    /// A call of the room's came to nothing.
+    DialFailed(DialId, DialFailure),
 }
 
 /// How an occupant went.

@@ -1,6 +1,6 @@
 //! What somebody wants. A request is answered at once, and may be refused.
 
-use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, LegId, OccupantId, PersonId, Role, RoomConfig};
+use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, DialId, LegId, OccupantId, PersonId, Role, RoomConfig};
 
 /// What somebody wants of the room.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +118,30 @@ pub enum Request {
     EndForAll,
     /// The asker would like to speak (`true`), or no longer: moderators hear of it (rule R32).
     RaiseHand(bool),
+    /// Has somebody called, who comes in when they answer (rule R47). Accepted: [`Accepted::Dialing`].
+    Dial {
+        /// Whom, as typed.
+        target: String,
+        /// What they are called meanwhile, and afterwards if they are nobody's account.
+        name: Option<String>,
+        /// The asker has been told that the call leaves our own domain (checklist F-1).
+        confirmed: bool,
+    },
+    /// Somebody whom the room has called has answered. Accepted: [`Accepted::Joined`].
+    Answered {
+        /// Which call.
+        dial: DialId,
+        /// Its leg, negotiated and waiting in the vestibule.
+        leg: LegId,
+        /// SSRC of what we send to it.
+        ssrc: u32,
+        /// Their Contact URI.
+        endpoint: String,
+        /// For the logs.
+        correlation: Correlation,
+        /// They answered at another address than the one that was asked for.
+        redirected: bool,
+    },
 }
 
 /// Whom a request is about.
@@ -129,6 +153,8 @@ pub enum Target {
     Occupant(OccupantId),
     /// One leg of a person.
     Leg(LegId),
+    /// Somebody who is being called.
+    Dial(DialId),
 }
 
 /// What was granted.
@@ -154,4 +180,6 @@ pub enum Accepted {
     View(super::View),
     /// The caller is to wait, on music, until they are let in or sent away.
     Waits,
+    /// Somebody is being called.
+    Dialing(DialId),
 }

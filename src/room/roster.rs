@@ -134,6 +134,7 @@ pub(super) struct Leg {
     pub(super) listens_only: bool,
     pub(super) speaking: bool,
     pub(super) keys: Keys,
+    pub(super) dialed_out: bool,
 }
 
 /// Everybody.
@@ -272,6 +273,11 @@ impl Roster {
 
     pub(super) fn legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Calls that the room made itself.
+    pub(super) fn dialed_out(&self) -> usize {
+        self.legs.values().filter(|l| l.dialed_out).count()
     }
 
     pub(super) fn leg_ids(&self) -> Vec<LegId> {

@@ -1,8 +1,9 @@
 //! What the service decides for its rooms, beyond each owner's own choice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{BareJid, Keypad};
+use crate::model::{BareJid, DialPlan, Keypad};
 
 /// The service's choices, the same for all its rooms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct RoomSettings {
     pub music: bool,
     /// What keys do in rooms that have no table of their own.
     pub keypad: Keypad,
+    /// Whom rooms may call, and at whose wish (rule R47).
+    pub dial: Arc<DialPlan>,
 }
 
 impl RoomSettings {
@@ -43,6 +46,7 @@ impl RoomSettings {
             records: false,
             music: false,
             keypad: Keypad::default(),
+            dial: Arc::default(),
         }
     }
 }

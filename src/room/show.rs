@@ -167,5 +167,6 @@ fn leg_view(id: LegId, leg: &Leg) -> LegView {
         ssrc: leg.ssrc,
         joined_unix_ms: leg.joined_unix_ms,
         correlation: leg.correlation,
+        dialed_out: leg.dialed_out,
     }
 }

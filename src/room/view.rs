@@ -1,6 +1,6 @@
 //! What peers and operators may read of a room.
 
-use crate::model::{Actor, Affiliation, BareJid, Caller, Correlation, LegId, MuteSet, OccupantId, PersonId, Role};
+use crate::model::{Actor, Affiliation, BareJid, Caller, Correlation, DialId, DialState, LegId, MuteSet, OccupantId, PersonId, Role};
 
 /// How much a watcher may see (rules R13, R53). Ordered: a greater class sees more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +93,36 @@ pub struct LegView {
     pub joined_unix_ms: u64,
     /// For the logs.
     pub correlation: Correlation,
+    /// The room called them (rule R47).
+    pub dialed_out: bool,
+}
+
+/// A call that the room makes, until it is answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DialView {
+    /// Its number.
+    pub id: DialId,
+    /// What everybody is shown, masked if it is a number.
+    pub name: String,
+    /// Whom, as they will be when they answer. May be privacy-relevant: see rule R13.
+    pub caller: Caller,
+    /// Their row, if they are in the room already.
+    pub person: Option<PersonId>,
+    /// How far it has come.
+    pub state: DialState,
+    /// Hides who they are (rule R13); their row's own once they answer, if they have none yet.
+    pub hidden_entity: String,
+    /// For the logs.
+    pub correlation: Correlation,
+    /// Since when, ms since the UNIX epoch.
+    pub since_unix_ms: u64,
+}
+
+impl DialView {
+    /// It may still be answered.
+    pub fn is_live(&self) -> bool {
+        self.state.is_live()
+    }
 }
 
 /// State of one call.

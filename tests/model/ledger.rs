@@ -89,6 +89,7 @@ impl Ledger {
             | Event::Notice { .. }
             | Event::Lobby { .. }
             | Event::Said(_)
+            | Event::Dial { .. }
             | Event::Closed { .. } => {}
         }
         self.story.push(format!("{event:?}"));

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use cusax::hub::{Cell, Outlets};
 use cusax::model::{
-    Account, Aor, AudioAccess, BareJid, Directory, LegId, MediaOrder, MediaPlane, MediaReport, RoomName, StoreOp,
+    Account, Aor, AudioAccess, BareJid, DialPlan, Directory, LegId, MediaOrder, MediaPlane, MediaReport, RoomName, StoreOp,
     media::{OpenLeg, Opening, Unopened},
 };
 use cusax::peers::muc::{RoomIndex, RoomSummary};
@@ -151,10 +152,25 @@ impl RoomLookup for Index<'_> {
     }
 }
 
+/// Everything may be called.
+pub(super) fn dial_plan() -> DialPlan {
+    DialPlan {
+        domains: vec![CONF.to_owned()],
+        internal: true,
+        numbers: true,
+        foreign: true,
+        premium: vec!["+1900".to_owned()],
+        emergency: vec!["112".to_owned()],
+        per_room: 3,
+        ..DialPlan::default()
+    }
+}
+
 /// The service's choices: the rules' own, and a place for recordings.
 pub(super) fn recorded(phones: BareJid) -> RoomSettings {
     let mut settings = RoomSettings::new(phones);
     settings.records = true;
+    settings.dial = Arc::new(dial_plan());
     settings
 }
 

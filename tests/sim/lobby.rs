@@ -16,10 +16,9 @@ fn with_lobby(seed: u64) -> World {
 }
 
 fn show(w: &mut World) -> RoomReport {
-    match w.operator("blue", RoomCommand::Show) {
-        RoomReply::Show(report) => report,
-        other => panic!("{other:?}"),
-    }
+    let reply = w.operator("blue", RoomCommand::Show);
+    let RoomReply::Show(report) = reply else { panic!("{reply:?}") };
+    report
 }
 
 fn whisper(w: &mut World, who: &str, body: &str) {

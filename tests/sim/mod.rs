@@ -1,5 +1,6 @@
 //! The whole bridge on fake time and a seeded net.
 
+mod dial;
 mod fakes;
 mod hostile;
 mod keypad;

@@ -15,19 +15,20 @@ use cusax::model::{
     Affiliation, BareJid, CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomConfig, RoomName, RoomRecord, StoreOp, media::Codec,
 };
 use cusax::peers::muc::{Creation, MucService, MucSettings, Route, ServiceSettings};
-use cusax::peers::sip::{CallRecord, FrontCounters, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
+use cusax::peers::sip::{CallRecord, DialSettings, FrontCounters, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
 use cusax::room::Numbered;
 use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
-    Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Target, Transmit, Transport,
+    Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Rejection, Target, Transmit,
+    Transport,
 };
 use cusax::sip::locate::Way;
-use cusax::sip::msg::{Uri, parse_datagram};
+use cusax::sip::msg::{Request, Uri, parse_datagram};
 use minidom::Element;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::fakes::{Accounts, FakePlane, Index, Out, recorded};
+use super::fakes::{Accounts, FakePlane, Index, Out, dial_plan, recorded};
 
 /// The SIP domain of the simulated service.
 pub(crate) const CONF: &str = "conf.example.com";
@@ -97,6 +98,66 @@ pub(crate) struct Phone {
     /// Conference documents, in order.
     pub(crate) documents: Vec<String>,
     dead: bool,
+    /// What it does when it is called.
+    pub(crate) manner: Manner,
+}
+
+/// How a phone takes calls.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Manner {
+    /// Doesn't hear.
+    #[default]
+    Deaf,
+    /// Rings and is not picked up.
+    Ring,
+    /// Rings and is picked up.
+    Answer,
+    /// Answers as a conference does.
+    Focus,
+    /// Refuses, with further header fields.
+    Refuse(u16, Vec<(&'static str, String)>),
+    /// Refuses what is encrypted and picks up what isn't.
+    Plain,
+}
+
+impl Phone {
+    fn called(&mut self, now: Instant, call: CallId, offer: Option<&Body>, request: &Request) {
+        self.call = Some(call);
+        self.log.push(format!("called: {}", request.uri));
+        let presentation = |focus| Presentation {
+            user: Some("phone".to_owned()),
+            focus,
+        };
+        let (host, port) = (self.address.ip(), self.address.port() + 1000);
+        let encrypted = offer.is_some_and(|o| String::from_utf8_lossy(&o.bytes).contains("RTP/SAVP"));
+        let protocol = if encrypted { "RTP/SAVP" } else { "RTP/AVP" };
+        let crypto = if encrypted {
+            "a=crypto:2 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+        } else {
+            ""
+        };
+        let answer = Body::sdp(format!(
+            "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\nm=audio {port} {protocol} 0\r\n{crypto}"
+        ));
+        let endpoint = &mut self.endpoint;
+        let done = match &self.manner {
+            Manner::Deaf => Ok(()),
+            Manner::Ring => endpoint.ring(now, call, 180, presentation(false)),
+            Manner::Answer => endpoint
+                .ring(now, call, 180, presentation(false))
+                .and_then(|()| endpoint.accept(now, call, presentation(false), answer)),
+            Manner::Focus => endpoint.accept(now, call, presentation(true), answer),
+            Manner::Plain if encrypted => endpoint.reject(now, call, Rejection::new(488)),
+            Manner::Plain => endpoint.accept(now, call, presentation(false), answer),
+            Manner::Refuse(status, headers) => {
+                let rejection = headers
+                    .iter()
+                    .fold(Rejection::new(*status), |r, (name, value)| r.with(name, value.clone()));
+                endpoint.reject(now, call, rejection)
+            }
+        };
+        done.expect("a call that has just come can be answered");
+    }
 }
 
 /// One chat user.
@@ -183,6 +244,12 @@ impl World {
             },
             retry_after: Duration::from_secs(5),
             trunks,
+            dial: DialSettings {
+                plan: Arc::new(dial_plan()),
+                per_asker: 4,
+                proxy: Some(Uri::parse("sip:198.51.100.1:5060").expect("a URI")),
+                ..DialSettings::default()
+            },
         };
         let now = Now {
             at: start,
@@ -451,6 +518,7 @@ impl World {
                 received: Vec::new(),
                 documents: Vec::new(),
                 dead: false,
+                manner: Manner::default(),
             },
         );
     }
@@ -671,8 +739,8 @@ impl World {
                     phone.call = None;
                     phone.log.push(format!("ended: {cause:?}"));
                 }
-                Event::Invite { .. }
-                | Event::Confirmed { .. }
+                Event::Invite { call, offer, request, .. } => phone.called(now, call, offer.as_ref(), &request),
+                Event::Confirmed { .. }
                 | Event::ReofferWithdrawn { .. }
                 | Event::ReofferAnswered { .. }
                 | Event::ReofferFailed { .. }
@@ -696,6 +764,16 @@ impl World {
         for transmit in out {
             self.send(address, transmit);
         }
+    }
+
+    /// Sets how a phone takes calls, and tells the address at which it is called.
+    pub(crate) fn takes_calls(&mut self, name: &str, manner: Manner) -> String {
+        if !self.phones.contains_key(name) {
+            self.phone(name);
+        }
+        let phone = self.phones.get_mut(name).expect("the phone exists");
+        phone.manner = manner;
+        format!("sip:{name}@{}", phone.address)
     }
 
     /// The leg of a present phone, as the room shows it; phones are known by their Contact's address.

@@ -17,10 +17,11 @@ use crate::media::{Clip, Format, Interface, PlaneConfig, RecordingConfig};
 use crate::model::dtls::Fingerprint;
 use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
-use crate::peers::sip::{FrontSettings, MediaSettings, SipRoomSettings};
+use crate::peers::sip::{DialSettings, FrontSettings, MediaSettings, SipRoomSettings};
 use crate::room::RoomSettings;
 use crate::sip::auth::Algorithm;
 use crate::sip::endpoint::{Listener, Transport};
+use crate::sip::msg::Uri;
 use crate::xmpp::stream::{KeepAlive, Settings as StreamSettings, Told};
 
 /// Bytes of a file that is played, at most: more than half an hour at 16000 Hz.
@@ -99,6 +100,7 @@ pub(super) fn room_factory(config: &Config, accounts: Arc<dyn Directory>, seed: 
     room.records = config.recording.is_some();
     room.music = config.media.music.is_some();
     room.keypad = config.keypad.clone();
+    room.dial = Arc::new(config.dial.plan.clone());
     RoomFactory {
         room,
         muc: Arc::new(MucSettings {
@@ -158,6 +160,20 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener], fingerprin
         },
         retry_after: Duration::from_secs(30),
         trunks: config.trunks.clone(),
+        dial: dial_settings(&config.dial),
+    }
+}
+
+fn dial_settings(dial: &config::Dial) -> DialSettings {
+    DialSettings {
+        plan: Arc::new(dial.plan.clone()),
+        // The check has built it of a host and a transport.
+        proxy: dial.proxy.as_deref().and_then(|uri| Uri::parse(uri).ok()),
+        no_answer: dial.no_answer,
+        at_once: dial.at_once,
+        per_minute: dial.per_minute,
+        per_asker: dial.per_asker,
+        minutes_per_day: dial.minutes_per_day,
     }
 }
 

@@ -38,7 +38,8 @@ impl MucRoom {
             | Accepted::Entered { .. }
             | Accepted::Joined { .. }
             | Accepted::Waits
-            | Accepted::View(_) => Vec::new(),
+            | Accepted::View(_)
+            | Accepted::Dialing(_) => Vec::new(),
         };
         let item = |jid: BareJid| Item {
             affiliation: Some(affiliation),

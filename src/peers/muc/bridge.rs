@@ -26,7 +26,8 @@ const HELP: &str = "who: who is here, and by which means\n\
     hand, hand down: whether you would like to speak\n\
     lock, unlock: whether anybody new may enter\n\
     end: all calls; the chat goes on\n\
-    record, record off: a recording of the call, of which everybody is told";
+    record, record off: a recording of the call, of which everybody is told\n\
+    dial NUMBER or ADDRESS [as NAME]: a call into the room; dial! if it may cost money";
 
 /// What somebody asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +43,11 @@ enum Command<'a> {
     MuteAll(bool),
     Hand(bool),
     End,
+    Dial {
+        target: &'a str,
+        name: Option<&'a str>,
+        confirmed: bool,
+    },
     Help,
 }
 
@@ -65,6 +71,16 @@ fn parse(body: &str) -> Command<'_> {
         ("unlock", None) => Command::Lock(false),
         ("record", None | Some("on")) => Command::Record(true),
         ("record", Some("off")) => Command::Record(false),
+        ("dial" | "dial!", Some(whom)) => {
+            let (target, name) = whom
+                .rsplit_once(" as ")
+                .map_or((whom, None), |(target, name)| (target, Some(name.trim())));
+            Command::Dial {
+                target: target.trim(),
+                name,
+                confirmed: verb.ends_with('!'),
+            }
+        }
         _ => Command::Help,
     }
 }
@@ -105,6 +121,11 @@ impl MucRoom {
             Command::MuteAll(on) => Ok(Request::MuteAll(on)),
             Command::Hand(up) => Ok(Request::RaiseHand(up)),
             Command::End => Ok(Request::EndForAll),
+            Command::Dial { target, name, confirmed } => Ok(Request::Dial {
+                target: target.to_owned(),
+                name: name.map(str::to_owned),
+                confirmed,
+            }),
         };
         let answer = match request.and_then(|request| room.request(now, &inbound.origin(), request)) {
             Ok(Accepted::Unchanged) => "it is so already".to_owned(),
@@ -116,6 +137,15 @@ impl MucRoom {
                 | Accepted::List(_)
                 | Accepted::View(_),
             ) => "done".to_owned(),
+            Ok(Accepted::Dialing(dial)) => {
+                let name = room.dials().find(|d| d.id == dial).map(|d| d.name).unwrap_or_default();
+                format!("calling {name}; `kick {name}` takes it back")
+            }
+            // Checklist F-1.
+            Err(Refusal::Unconfirmed) => format!(
+                "this call leaves {} and may cost money; to make it, write `dial!` instead of `dial`",
+                self.settings.sip_host
+            ),
             Err(refusal) => refusal.to_string(),
         };
         self.answer_by_bridge(client, &answer);
@@ -153,6 +183,13 @@ impl MucRoom {
             .collect();
         match (called.pop(), called.is_empty()) {
             (Some(person), true) => Ok(Target::Person(person)),
+            (None, _) => {
+                let mut called = room.dials().filter(|d| d.name == name && d.is_live()).map(|d| d.id);
+                match (called.next(), called.next()) {
+                    (Some(dial), None) => Ok(Target::Dial(dial)),
+                    _ => Err(Refusal::NoSuchTarget),
+                }
+            }
             // Two callers of one name: nobody is muted by guess.
             _ => Err(Refusal::NoSuchTarget),
         }
@@ -196,6 +233,11 @@ fn who(room: &Room) -> String {
         format!("{}: text {}, audio {}", person.name, mark.text.as_str(), mark.audio.as_str())
     };
     let lines: Vec<String> = room.people().take(MAX_TOLD).map(line).collect();
+    let called = room.dials().filter(|d| d.is_live()).take(MAX_TOLD);
+    let lines: Vec<String> = lines
+        .into_iter()
+        .chain(called.map(|d| format!("{}: {}", d.name, d.state.as_str())))
+        .collect();
     let more = room.people().count().saturating_sub(MAX_TOLD);
     let rest = if more == 0 { String::new() } else { format!("\nand {more} more") };
     let recorded = if room.recording().is_some() {
@@ -248,6 +290,23 @@ mod tests {
             ("hand down", Command::Hand(false)),
             ("end", Command::End),
             ("end it", Command::Help),
+            (
+                "dial +49 30 1234 as Bob Lee",
+                Command::Dial {
+                    target: "+49 30 1234",
+                    name: Some("Bob Lee"),
+                    confirmed: false,
+                },
+            ),
+            (
+                "Dial! bob@example.com",
+                Command::Dial {
+                    target: "bob@example.com",
+                    name: None,
+                    confirmed: true,
+                },
+            ),
+            ("dial", Command::Help),
             ("", Command::Help),
             ("hello", Command::Help),
         ] {

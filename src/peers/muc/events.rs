@@ -58,7 +58,8 @@ impl MucRoom {
                 self.outbox.push_back(invitation);
             }
             Event::Said(text) => self.say(now, text),
-            Event::Audit(_) | Event::Lobby { .. } => {}
+            // Who is called comes in and is shown then; whoever asked hears what became of it by a notice.
+            Event::Audit(_) | Event::Lobby { .. } | Event::Dial { .. } => {}
             Event::Closed { .. } => self.entering.clear(),
         }
     }

@@ -17,11 +17,14 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
         | Refusal::PolicyMute
         | Refusal::CannotBan
         | Refusal::RecordsNothing
-        | Refusal::FixedByConfig => (T::Cancel, C::NotAllowed),
-        Refusal::NotInRoom | Refusal::BadNick => (T::Modify, C::NotAcceptable),
+        | Refusal::FixedByConfig
+        | Refusal::NotDialable
+        | Refusal::Emergency
+        | Refusal::Premium => (T::Cancel, C::NotAllowed),
+        Refusal::NotInRoom | Refusal::BadNick | Refusal::BadTarget | Refusal::Unconfirmed => (T::Modify, C::NotAcceptable),
         Refusal::NoSuchTarget | Refusal::NobodyOnPhone | Refusal::NotConfigured => (T::Cancel, C::ItemNotFound),
         // RFC 6120 names "wait" for a policy that time satisfies.
-        Refusal::KickedRecently => (T::Wait, C::PolicyViolation),
+        Refusal::KickedRecently | Refusal::TooManyDials => (T::Wait, C::PolicyViolation),
         Refusal::MembersOnly | Refusal::Lobby => (T::Auth, C::RegistrationRequired),
         Refusal::Password => (T::Auth, C::NotAuthorized),
         Refusal::NickTaken | Refusal::LastOwner | Refusal::Oneself => (T::Cancel, C::Conflict),

@@ -9,12 +9,12 @@ mod refusal;
 mod room;
 mod state;
 
-pub use front::{CallRecord, FrontCounters, FrontSettings, MediaSettings, RoomLookup, SipFront};
+pub use front::{CallRecord, DialSettings, FrontCounters, FrontSettings, MediaSettings, RoomLookup, SipFront};
 pub use refusal::refusal_response;
 pub use room::{SipRoom, SipRoomSettings};
 
-use crate::model::{Aor, Caller, Correlation, LegId, SubscriptionId};
-use crate::room::{EndCause, LegCause, Refusal};
+use crate::model::{Aor, Caller, Correlation, DialFailure, DialId, LegId, RoomName, SubscriptionId};
+use crate::room::{DialOrder, EndCause, LegCause, Refusal};
 
 /// From the front to a room.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +75,25 @@ pub enum ToRoom {
     Notified(SubscriptionId),
     /// The subscription is over.
     Unwatch(SubscriptionId),
+    /// Somebody whom the room calls is being alerted.
+    DialAlerts(DialId),
+    /// Somebody whom the room calls has answered; answered by [`FromRoom::Admit`] or [`FromRoom::Refuse`].
+    Answered {
+        /// Which call of the room's.
+        dial: DialId,
+        /// Its leg, negotiated and waiting in the vestibule.
+        leg: LegId,
+        /// SSRC of what we send to them.
+        ssrc: u32,
+        /// Their Contact URI.
+        endpoint: String,
+        /// For the logs.
+        correlation: Correlation,
+        /// They answered at another address than the one that was asked for.
+        redirected: bool,
+    },
+    /// A call of the room's came to nothing.
+    DialFailed(DialId, DialFailure),
 }
 
 /// Who watches.
@@ -103,6 +122,23 @@ pub enum FromRoom {
     Notify(SubscriptionId, Vec<u8>),
     /// End the subscription: the room is gone, or the watcher may not watch any more.
     Terminate(SubscriptionId, WatchEnd),
+    /// Call somebody.
+    Dial(Box<DialOut>),
+    /// Don't call them after all, unless they have answered.
+    TakeBack(RoomName, DialId),
+}
+
+/// A call that a room wants made (rule R47).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DialOut {
+    /// Which room.
+    pub room: RoomName,
+    /// The room's number for it.
+    pub dial: DialId,
+    /// Whom, and at whose wish.
+    pub order: DialOrder,
+    /// The chat's URI, which tells whoever is called where they are called into (checklist S-6).
+    pub chat: String,
 }
 
 /// Why a subscription ends by our doing (RFC 6665 section 4.1.3).

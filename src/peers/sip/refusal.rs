@@ -21,6 +21,12 @@ pub fn refusal_response(refusal: Refusal) -> (u16, &'static str) {
         | Refusal::NobodyOnPhone
         | Refusal::Lobby
         | Refusal::FixedByConfig => (403, "Forbidden"),
+        Refusal::NotDialable => (403, "Calls There Are Not Allowed"),
+        Refusal::Emergency => (403, "Emergency Numbers Are Not Called"),
+        Refusal::Premium => (403, "Special Rates Are Not Called"),
+        Refusal::Unconfirmed => (403, "The Call May Cost Money"),
+        Refusal::TooManyDials => (403, "Too Many Calls"),
+        Refusal::BadTarget => (400, "No Address That Can Be Called"),
         Refusal::Banned => (403, "Banned From This Room"),
         Refusal::KickedRecently => (403, "Removed A Moment Ago"),
         Refusal::MembersOnly => (403, "Members Only"),

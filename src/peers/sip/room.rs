@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::model::{Actor, Door, LegId, Now, Origin, RoomName, SubscriptionId, origin::Asker};
-use crate::room::{Accepted, EndCause, Event, LobbyStep, Numbered, PersonView, Refusal, Report, Request, Room, View};
-use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, JoiningMethod, State, User, Watcher as Told};
+use crate::model::{Actor, Correlation, DialFailure, DialId, Door, LegId, Now, Origin, RoomName, SubscriptionId, origin::Asker};
+use crate::room::{Accepted, DialChange, EndCause, Event, LobbyStep, Numbered, PersonView, Refusal, Report, Request, Room, View};
+use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, State, User, Watcher as Told};
 use crate::sip::msg::user_of_room;
 
 use super::state::{self, entity};
-use super::{FromRoom, ToRoom, WatchEnd, Watcher};
+use super::{DialOut, FromRoom, ToRoom, WatchEnd, Watcher};
 
 /// How long a departed person stays in the documents as disconnected (rule R52: 5 to 60 s): two of the slowest watchers' intervals.
 const DEPARTED_FOR: Duration = Duration::from_secs(10);
@@ -74,6 +74,7 @@ struct Watching {
 #[derive(Debug, Clone)]
 pub(super) struct Departed {
     leg: LegId,
+    dialed_out: bool,
     person: PersonView,
     departure: Departure,
     until: Instant,
@@ -91,7 +92,7 @@ impl Departed {
                 entity: state::call_entity(&self.person, self.leg, view),
                 display_text: None,
                 status: EndpointStatus::Disconnected,
-                joining: Some(JoiningMethod::DialedIn),
+                joining: Some(state::joining(self.dialed_out)),
                 joined_unix_ms: None,
                 departure: Some(self.departure.clone()),
                 media: Vec::new(),
@@ -142,15 +143,7 @@ impl SipRoom {
                         correlation,
                     },
                 );
-                self.commands.push_back(match answer {
-                    Ok(_) => FromRoom::Admit(
-                        leg,
-                        room.person_of_leg(leg)
-                            .and_then(|id| room.person(id))
-                            .map_or(correlation, |p| p.correlation),
-                    ),
-                    Err(refusal) => FromRoom::Refuse(leg, refusal),
-                });
+                self.answer_call(room, leg, correlation, answer);
             }
             ToRoom::Confirmed(leg) => room.report(now, Report::LegConfirmed(leg)),
             ToRoom::Held(leg, held) => room.report(now, Report::LegHeld(leg, held)),
@@ -178,7 +171,45 @@ impl SipRoom {
             ToRoom::Unwatch(subscription) => {
                 self.watchers.remove(&subscription);
             }
+            ToRoom::DialAlerts(dial) => room.report(now, Report::DialAlerts(dial)),
+            ToRoom::DialFailed(dial, why) => room.report(now, Report::DialFailed(dial, why)),
+            ToRoom::Answered {
+                dial,
+                leg,
+                ssrc,
+                endpoint,
+                correlation,
+                redirected,
+            } => {
+                // The right to call them was looked at when the call began.
+                let origin = Origin {
+                    door: Door::Rule,
+                    by: Asker::Operator,
+                };
+                let answered = Request::Answered {
+                    dial,
+                    leg,
+                    ssrc,
+                    endpoint,
+                    correlation,
+                    redirected,
+                };
+                let answer = room.request(now, &origin, answered);
+                self.answer_call(room, leg, correlation, answer);
+            }
         }
+    }
+
+    fn answer_call(&mut self, room: &Room, leg: LegId, correlation: Correlation, answer: Result<Accepted, Refusal>) {
+        self.commands.push_back(match answer {
+            Ok(_) => FromRoom::Admit(
+                leg,
+                room.person_of_leg(leg)
+                    .and_then(|id| room.person(id))
+                    .map_or(correlation, |p| p.correlation),
+            ),
+            Err(refusal) => FromRoom::Refuse(leg, refusal),
+        });
     }
 
     fn watch(&mut self, now: Now, room: &mut Room, subscription: SubscriptionId, watcher: Watcher) {
@@ -208,7 +239,7 @@ impl SipRoom {
     }
 
     /// Takes a change of the room.
-    pub fn handle_event(&mut self, now: Now, event: &Numbered) {
+    pub fn handle_event(&mut self, now: Now, room: &Room, event: &Numbered) {
         self.changed = true;
         match &event.event {
             Event::LegLeft { leg, cause, .. } => {
@@ -229,6 +260,7 @@ impl SipRoom {
                     self.commands.push_back(FromRoom::Terminate(subscription, WatchEnd::NoResource));
                 }
             }
+            Event::Dial { dial, change, .. } => self.handle_dial(room, *dial, change),
             Event::Lobby {
                 step: LobbyStep::CallOver(leg, cause),
                 ..
@@ -249,6 +281,20 @@ impl SipRoom {
         }
     }
 
+    fn handle_dial(&mut self, room: &Room, dial: DialId, change: &DialChange) {
+        let name = room.name().clone();
+        match change {
+            DialChange::Begun(order) => self.commands.push_back(FromRoom::Dial(Box::new(DialOut {
+                chat: self.settings.chat_uri(&name),
+                room: name,
+                dial,
+                order: (**order).clone(),
+            }))),
+            DialChange::Failed(DialFailure::Cancelled) => self.commands.push_back(FromRoom::TakeBack(name, dial)),
+            DialChange::Alerting | DialChange::Answered(_) | DialChange::Failed(_) | DialChange::Forgotten => {}
+        }
+    }
+
     /// Remembers a call that is over for those who were shown it.
     fn keep_departed(&mut self, now: Now, leg: LegId, cause: &EndCause) {
         let Some(person) = self.shown.remove(&leg) else { return };
@@ -257,6 +303,7 @@ impl SipRoom {
         }
         self.departed.push(Departed {
             leg,
+            dialed_out: person.legs.iter().any(|l| l.id == leg && l.dialed_out),
             person,
             departure: departure(now, cause),
             until: now.at + DEPARTED_FOR,
@@ -351,9 +398,13 @@ impl SipRoom {
 fn may_watch(room: &mut Room, now: Now, origin: &Origin) -> Result<View, Refusal> {
     match room.request(now, origin, Request::Watch)? {
         Accepted::View(view) => Ok(view),
-        Accepted::Done | Accepted::Unchanged | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::Waits | Accepted::List(_) => {
-            Ok(View::Other)
-        }
+        Accepted::Done
+        | Accepted::Unchanged
+        | Accepted::Entered { .. }
+        | Accepted::Joined { .. }
+        | Accepted::Waits
+        | Accepted::List(_)
+        | Accepted::Dialing(_) => Ok(View::Other),
     }
 }
 

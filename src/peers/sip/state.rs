@@ -1,9 +1,11 @@
 //! The room as conference state: what a watcher of one view class may see (rules R13, R52, R53; checklist M-3, M-6, X-6).
 
 use crate::model::mute::MuteKind;
-use crate::model::{AudioAccess, Caller, LegId, MuteSet, Whois};
-use crate::room::{AudioLevel, Guest, LegState, LegView, PersonView, Room, TextLevel, View, WaitingView};
-use crate::sip::conference::{Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User};
+use crate::model::{AudioAccess, Caller, DialFailure, DialState, LegId, MuteSet, Whois};
+use crate::room::{AudioLevel, DialView, Guest, LegState, LegView, PersonView, Room, TextLevel, View, WaitingView};
+use crate::sip::conference::{
+    Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User,
+};
 
 use super::room::{Departed, SipRoomSettings};
 
@@ -23,6 +25,13 @@ pub(super) fn state(room: &Room, settings: &SipRoomSettings, subject: Option<&st
         match users.iter_mut().find(|u| u.entity == shown.entity) {
             Some(user) => user.endpoints.extend(shown.endpoints),
             None => users.push(shown),
+        }
+    }
+    for dial in room.dials() {
+        let called = called(room, &dial, view);
+        match users.iter_mut().find(|u| u.entity == called.entity) {
+            Some(user) => user.endpoints.extend(called.endpoints),
+            None => users.push(called),
         }
     }
     State {
@@ -179,7 +188,7 @@ fn call_endpoint(person: &PersonView, leg: &LegView, view: View) -> Endpoint {
         entity: call_entity(person, leg.id, view),
         display_text: None,
         status,
-        joining: Some(JoiningMethod::DialedIn),
+        joining: Some(joining(leg.dialed_out)),
         joined_unix_ms: Some(leg.joined_unix_ms),
         departure: None,
         media: vec![Media {
@@ -188,6 +197,68 @@ fn call_endpoint(person: &PersonView, leg: &LegView, view: View) -> Endpoint {
             src_id: Some(leg.ssrc),
             status: media,
         }],
+    }
+}
+
+/// How somebody came in (RFC 4575 section 5.7.4).
+pub(super) fn joining(dialed_out: bool) -> JoiningMethod {
+    if dialed_out {
+        JoiningMethod::DialedOut
+    } else {
+        JoiningMethod::DialedIn
+    }
+}
+
+/// Somebody whom the room calls: beside what else of them is in the room, if anything is.
+fn called(room: &Room, dial: &DialView, view: View) -> User {
+    let person = dial.person.and_then(|id| room.person(id));
+    let entity = match &person {
+        Some(person) => entity(person, view),
+        None => entity_of(Some(&dial.caller), &dial.hidden_entity, view),
+    };
+    let (status, departure) = match dial.state {
+        DialState::DialingOut => (EndpointStatus::DialingOut, None),
+        DialState::Alerting => (EndpointStatus::Alerting, None),
+        DialState::Failed { why, unix_ms } => {
+            let method = match why {
+                DialFailure::Busy => DepartureMethod::Busy,
+                DialFailure::Cancelled => DepartureMethod::Booted,
+                DialFailure::NoAnswer
+                | DialFailure::Declined
+                | DialFailure::NotFound
+                | DialFailure::Unreachable
+                | DialFailure::NoWay
+                | DialFailure::NoMedia
+                | DialFailure::Loop
+                | DialFailure::SentAway
+                | DialFailure::Limit
+                | DialFailure::Overloaded
+                | DialFailure::NotAdmitted
+                | DialFailure::Refused(_) => DepartureMethod::Failed,
+            };
+            let departure = Departure {
+                method,
+                unix_ms,
+                reason: Some(why.to_string()),
+                by: None,
+            };
+            (EndpointStatus::Disconnected, Some(departure))
+        }
+    };
+    User {
+        display_text: Some(person.map_or_else(|| dial.name.clone(), |p| p.name)),
+        associated_aors: claim(Some(&dial.caller), view).into_iter().collect(),
+        roles: vec!["participant".to_owned()],
+        endpoints: vec![Endpoint {
+            entity: format!("{entity};dial={}", dial.id.0),
+            display_text: None,
+            status,
+            joining: Some(JoiningMethod::DialedOut),
+            joined_unix_ms: None,
+            departure,
+            media: Vec::new(),
+        }],
+        entity,
     }
 }
 

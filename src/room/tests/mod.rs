@@ -1,5 +1,6 @@
 //! The rules of the room, each as a small story. `Story` tells who does what; its ledger of orders and events is what is asserted.
 
+mod dial;
 mod doors;
 mod keypad;
 mod lobby;

@@ -44,6 +44,36 @@ pub(super) struct Call {
     listens_only: bool,
     /// By which way its keys come, once one has.
     pub(super) keys_by: Option<KeyWay>,
+    /// The room called.
+    ours: bool,
+}
+
+impl Call {
+    /// One that the room made, and that was answered.
+    pub(super) fn of_ours(leg: LegId, room: RoomName, life: Option<u64>, flow: Flow, contact: String, negotiation: Negotiation) -> Self {
+        Self {
+            leg,
+            room,
+            life,
+            flow,
+            contact,
+            routes: Vec::new(),
+            negotiation,
+            description: String::new(),
+            state: State::Accepted,
+            awaits_answer: false,
+            held: false,
+            probe_at: None,
+            listens_only: false,
+            keys_by: None,
+            ours: true,
+        }
+    }
+
+    /// Whether the room made it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.ours
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +212,7 @@ impl SipFront {
                 probe_at: None,
                 listens_only: false,
                 keys_by: None,
+                ours: false,
             },
         );
         if let Some(media) = media {
@@ -191,7 +222,7 @@ impl SipFront {
     }
 
     /// Hands what was negotiated to the media plane, and what people should see of it to the room.
-    fn configure(&mut self, now: Now, call: CallId, media: LegMedia, plane: &mut dyn MediaPlane) {
+    pub(super) fn configure(&mut self, now: Now, call: CallId, media: LegMedia, plane: &mut dyn MediaPlane) {
         let Some(call) = self.calls.get_mut(&call) else { return };
         let leg = call.leg;
         let (held, listens_only) = (media.on_hold, !media.on_hold && media.direction == Direction::SendOnly);
@@ -212,10 +243,14 @@ impl SipFront {
         // Hung up meanwhile: the room hears of it behind its own answer.
         let Some((id, call)) = self.by_leg(leg) else { return };
         call.state = State::Accepted;
+        let ours = call.ours;
         let description = Body::sdp(call.description.clone());
         self.counters.admitted += 1;
         if let Some(record) = self.records.get_mut(&leg) {
             record.answered(now, correlation);
+        }
+        if ours {
+            return;
         }
         // Gone: the end of the call is reported by an event of its own.
         let _ = self.endpoint.accept(now.at, id, focus(), description);
@@ -223,13 +258,19 @@ impl SipFront {
 
     pub(super) fn refuse(&mut self, now: Now, leg: LegId, refusal: Refusal, plane: &mut dyn MediaPlane) {
         plane.order(MediaOrder::Close(leg));
-        let Some((id, _)) = self.by_leg(leg) else { return };
+        let Some((id, call)) = self.by_leg(leg) else { return };
+        let ours = call.ours;
         self.counters.refused += 1;
         let (status, reason) = refusal_response(refusal);
         if let Some(record) = self.records.get_mut(&leg) {
             record.ended(now, format!("refused: {refusal}"));
         }
-        let _ = self.endpoint.reject(now.at, id, Rejection::new(status).because(reason));
+        if ours {
+            let text = reason.to_owned();
+            let _ = self.endpoint.hang_up(now.at, id, Some(Reason { cause: status, text }));
+        } else {
+            let _ = self.endpoint.reject(now.at, id, Rejection::new(status).because(reason));
+        }
     }
 
     pub(super) fn hang_up(&mut self, now: Now, leg: LegId, cause: &RoomEnd) {
@@ -339,6 +380,7 @@ impl SipFront {
     pub(super) fn ended(&mut self, now: Now, id: CallId, cause: &EndCause, plane: &mut dyn MediaPlane) {
         let Some(call) = self.calls.remove(&id) else { return };
         self.legs.remove(&call.leg);
+        self.dials.hung_up(now, call.leg);
         let (leg_cause, words) = ended_by_peer(cause);
         if let Some(record) = self.records.get_mut(&call.leg) {
             record.ended(now, words.to_owned());

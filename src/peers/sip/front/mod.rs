@@ -2,6 +2,7 @@
 
 mod call;
 mod caller;
+mod dial;
 mod info;
 mod keypad;
 mod proof;
@@ -28,6 +29,8 @@ use crate::sip::msg::{Request, Uri, room_of_user};
 
 use super::{FromRoom, ToRoom};
 use call::Call;
+pub use dial::DialSettings;
+use dial::Dials;
 use proof::Proofs;
 pub use record::CallRecord;
 use trunks::Trunks;
@@ -62,6 +65,8 @@ pub struct FrontSettings {
     pub retry_after: Duration,
     /// Providers and PBXs, in the order in which they are tried.
     pub trunks: Vec<Trunk>,
+    /// Calls that rooms make (rule R47).
+    pub dial: DialSettings,
 }
 
 /// What calls are offered and answered.
@@ -114,6 +119,14 @@ pub struct FrontCounters {
     pub open: u64,
     /// Of those, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
     pub unacknowledged: u64,
+    /// Calls that rooms wanted made.
+    pub dials: u64,
+    /// Of those, the ones that a limit, a loop or want of a way kept from being made.
+    pub dials_refused: u64,
+    /// Those that were answered.
+    pub dials_answered: u64,
+    /// Those that came to nothing.
+    pub dials_failed: u64,
 }
 
 /// Beside the SIP endpoint.
@@ -135,6 +148,7 @@ pub struct SipFront {
     counters: FrontCounters,
     to_rooms: VecDeque<(RoomName, ToRoom)>,
     finished: VecDeque<CallRecord>,
+    dials: Dials,
 }
 
 impl SipFront {
@@ -159,6 +173,7 @@ impl SipFront {
             counters: FrontCounters::default(),
             to_rooms: VecDeque::new(),
             finished: VecDeque::new(),
+            dials: Dials::default(),
         }
     }
 
@@ -184,6 +199,7 @@ impl SipFront {
     pub fn handle_timeout(&mut self, now: Now, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         self.endpoint.handle_timeout(now.at);
         self.probe_held(now);
+        self.dials_due(now);
         self.work(now, plane, rooms);
     }
 
@@ -197,6 +213,8 @@ impl SipFront {
             FromRoom::RefuseWatch(subscription, refusal) => self.refuse_watch(now, subscription, refusal),
             FromRoom::Notify(subscription, document) => self.notify(now, subscription, document),
             FromRoom::Terminate(subscription, why) => self.terminate(now, subscription, why),
+            FromRoom::Dial(out) => self.dial(now, *out, plane, rooms),
+            FromRoom::TakeBack(room, dial) => self.take_back(now, &room, dial),
         }
         self.work(now, plane, rooms);
     }
@@ -206,6 +224,7 @@ impl SipFront {
         let life = rooms.life(room);
         self.abandon_calls(now, room, life, plane);
         self.abandon_watches(now, room, life);
+        self.abandon_dials(now, room, life);
         self.work(now, plane, rooms);
     }
 
@@ -236,18 +255,18 @@ impl SipFront {
 
     /// No call is left, and of none that was is the last line still to be written (rule R80).
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.records.is_empty() && !self.endpoint.has_event()
+        self.calls.is_empty() && self.dials.is_empty() && self.records.is_empty() && !self.endpoint.has_event()
     }
 
     /// Calls that are still known to the endpoint.
     pub fn calls(&self) -> usize {
-        self.calls.len()
+        self.calls.len() + self.dials.len()
     }
 
     /// What was refused, by the front and by the endpoint.
     pub fn counters(&self) -> (FrontCounters, crate::sip::endpoint::Counters) {
         let mut front = self.counters;
-        front.open = self.calls.len() as u64;
+        front.open = self.calls() as u64;
         front.unacknowledged = self.calls.keys().filter(|call| self.endpoint.awaits_ack(**call)).count() as u64;
         (front, *self.endpoint.counters())
     }
@@ -281,7 +300,13 @@ impl SipFront {
     /// When [`SipFront::handle_timeout`] is due, and what for.
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let probe = self.calls.values().filter_map(|c| c.probe_at).min().map(|at| (at, "phone on hold"));
-        self.endpoint.poll_timeout().into_iter().chain(probe).min_by_key(|(at, _)| *at)
+        let dial = self.dials.next_limit().map(|at| (at, "nobody answers"));
+        self.endpoint
+            .poll_timeout()
+            .into_iter()
+            .chain(probe)
+            .chain(dial)
+            .min_by_key(|(at, _)| *at)
     }
 
     /// Sees to a slice of what has come in.
@@ -304,7 +329,11 @@ impl SipFront {
                 Event::ReofferAnswered { call, answer } => self.reoffer_answered(now, call, answer, plane),
                 // The session stays as it was (rule R43).
                 Event::ReofferWithdrawn { .. } | Event::ReofferFailed { .. } => {}
-                Event::Ended { call, cause } => self.ended(now, call, &cause, plane),
+                Event::Ended { call, cause } => {
+                    if !self.dial_ended(now, call, &cause, plane, rooms) {
+                        self.ended(now, call, &cause, plane);
+                    }
+                }
                 Event::Options { options, request, .. } => self.options(now, options, &request, rooms),
                 Event::Subscribe {
                     subscription,
@@ -320,26 +349,35 @@ impl SipFront {
                     self.watches.remove(&subscription);
                 }
                 Event::Info { call, body } => self.info(call, body.as_ref()),
-                // These belong to calls that the focus makes itself.
                 // Nobody may have the focus call others yet (rule R47).
                 Event::Refer { refer, .. } => {
                     let _ = self.endpoint.reject_refer(now.at, refer, Rejection::new(403));
                 }
                 Event::ReferProgress { .. } | Event::ReferFailed { .. } => {}
-                Event::Progress { .. } | Event::Answered { .. } => {}
+                Event::Progress { call, response, early } => self.progress(call, &response, early, plane),
+                Event::Answered {
+                    call,
+                    flow,
+                    answer,
+                    response,
+                } => self.answered(now, call, flow, answer.as_ref(), &response, plane),
             }
         }
     }
 
     /// The room that a request's URI names, if it can be dialled here.
     fn room_of(&self, uri: &Uri, rooms: &dyn RoomLookup) -> Option<RoomName> {
+        self.room_named(uri).filter(|name| rooms.dialable(name))
+    }
+
+    /// The room that a URI names, whether there is one or not.
+    fn room_named(&self, uri: &Uri) -> Option<RoomName> {
         let uri = uri.as_sip()?;
         let host = uri.host.to_string();
         if !self.settings.hosts.iter().any(|h| h.eq_ignore_ascii_case(&host)) {
             return None;
         }
-        let name = room_of_user(uri.user.as_deref()?).ok()?;
-        rooms.dialable(&name).then_some(name)
+        room_of_user(uri.user.as_deref()?).ok()
     }
 
     fn options(&mut self, now: Now, options: OptionsId, request: &Request, rooms: &dyn RoomLookup) {

@@ -24,6 +24,8 @@ pub struct CallRecord {
     pub codec: Option<Codec>,
     /// Its last numbers; none if the media plane never reported.
     pub stats: Option<LegStats>,
+    /// The room called, and `caller` tells whom: one of our own people, or what kind of address it was.
+    pub dialed_out: bool,
 }
 
 impl CallRecord {
@@ -44,6 +46,16 @@ impl CallRecord {
             cause: String::new(),
             codec: None,
             stats: None,
+            dialed_out: false,
+        }
+    }
+
+    /// Of a call that the room makes.
+    pub(super) fn dialed(now: Now, correlation: Correlation, room: &RoomName, callee: &str) -> Self {
+        Self {
+            caller: callee.to_owned(),
+            dialed_out: true,
+            ..Self::new(now, correlation, room, &Caller::Anonymous)
         }
     }
 
