@@ -1,11 +1,14 @@
 //! Where a URI leads (RFC 3263): what is known at once, what has to be asked of the DNS, and which answer comes first. Sans-IO: the questions are
 //! asked by others.
 
+mod search;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
 
+pub use self::search::{Naptr, Query, Records, Search, Srv};
 use super::{
     endpoint::{Target, Transport},
     msg::{Host, SipUri, Uri},
