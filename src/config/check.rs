@@ -94,6 +94,8 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
     let codecs = distinct(&mut s, "codecs", choice(parse::CODECS));
     let notify_interval = seconds(s.number("notify_interval_s", 0..=60).unwrap_or(5));
     let websocket_origins = s.list("websocket_origins", parse::origin).unwrap_or_default();
+    let dns = s.list("dns", parse::socket_address).unwrap_or_default();
+    let hop_limit = seconds(s.number("hop_limit_s", 1..=32).unwrap_or(4));
     s.finish();
     let everywhere = |transport| Listen {
         transport,
@@ -115,6 +117,8 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
+        dns,
+        hop_limit,
     })
 }
 

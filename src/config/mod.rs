@@ -115,6 +115,10 @@ pub struct Sip {
     pub codecs: Vec<Codec>,
     /// Between two documents to one subscriber (rule R51).
     pub notify_interval: Duration,
+    /// The DNS servers that are asked; those of the system if empty.
+    pub dns: Vec<SocketAddr>,
+    /// How long a hop may say nothing when there is another (RFC 3263 section 4.3).
+    pub hop_limit: Duration,
 }
 
 /// How signalling travels.

@@ -102,6 +102,12 @@ pub(super) fn ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "must be an IP address".to_owned())
 }
 
+/// `192.0.2.53:53`.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "must be an address and a port, like \"192.0.2.53:53\" or \"[2001:db8::53]:53\"".to_owned())
+}
+
 /// `203.0.113.7` or `10.0.0.5=203.0.113.7`.
 pub(super) fn advertise(text: &str) -> Result<(Option<IpAddr>, IpAddr), String> {
     let (listening, public) = match text.split_once('=') {

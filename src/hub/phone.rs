@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use crate::model::{MediaReport, RoomName};
 use crate::peers::sip::{CallRecord, FrontCounters, RoomLookup, SipFront, ToRoom};
 use crate::sip::endpoint::{Counters, Inbound, Transmit};
+use crate::sip::locate::{Lookup, LookupAnswer};
 
 use super::{Hub, Input, Place, SharedPlane, SipInput, clock};
 
@@ -20,6 +21,8 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(1);
 pub trait SipOut: Send + Sync + std::fmt::Debug {
     /// Sends or queues a message; what can't be queued is counted there, and the transaction's timers see to the rest. Never waits.
     fn send(&self, transmit: Transmit);
+    /// Begins to look a name up (RFC 3263). Never waits: the answer is an input.
+    fn look_up(&self, lookup: Lookup);
 }
 
 /// Messages that are taken from the sockets at once: what they ask for can wait, the retransmissions of those who get no answer add to the load.
@@ -46,6 +49,8 @@ pub struct PhoneInputs {
     pub rooms: mpsc::Receiver<SipInput>,
     /// The media threads.
     pub media: mpsc::Receiver<MediaReport>,
+    /// The DNS.
+    pub lookups: mpsc::Receiver<LookupAnswer>,
     /// The end: no new calls; answered when the last call has gone.
     pub close: oneshot::Receiver<oneshot::Sender<()>>,
 }
@@ -78,7 +83,7 @@ impl PhoneTask {
         let mut publish = tokio::time::interval(COUNTERS_EVERY);
         loop {
             let due = self.front.poll_timeout();
-            let rooms = Lookup(&self.hub);
+            let rooms = Rooms(&self.hub);
             let free = self.held.is_none();
             let now = clock::now;
             tokio::select! {
@@ -99,6 +104,7 @@ impl PhoneTask {
                     let Some(report) = report else { break };
                     self.front.handle_media(now(), report, &mut *self.plane, &rooms);
                 }
+                Some(answer) = inputs.lookups.recv() => self.front.handle_lookup(now(), &answer),
                 () = async { match due { Some((at, _)) => sleep_until(at.into()).await, None => std::future::pending().await } } => {
                     self.front.handle_timeout(now(), &mut *self.plane, &rooms);
                 }
@@ -144,7 +150,7 @@ impl PhoneTask {
                 // It ended this very moment: what it would have answered.
                 Place::Gone => self
                     .front
-                    .handle_room_gone(clock::now(), &room, &mut *self.plane, &Lookup(&self.hub)),
+                    .handle_room_gone(clock::now(), &room, &mut *self.plane, &Rooms(&self.hub)),
             }
         }
         self.transmit();
@@ -157,13 +163,16 @@ impl PhoneTask {
         while let Some(transmit) = self.front.poll_transmit() {
             self.out.send(transmit);
         }
+        while let Some(lookup) = self.front.poll_lookup() {
+            self.out.look_up(lookup);
+        }
     }
 }
 
 /// Rooms of the hub, as the front asks for them.
-struct Lookup<'a>(&'a Hub);
+struct Rooms<'a>(&'a Hub);
 
-impl RoomLookup for Lookup<'_> {
+impl RoomLookup for Rooms<'_> {
     fn dialable(&self, name: &RoomName) -> bool {
         self.0.directory().find(name).is_some_and(|handle| handle.summary.is_dialable())
     }

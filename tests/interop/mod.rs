@@ -7,6 +7,7 @@ mod component;
 mod demo;
 mod faults;
 mod latency;
+mod names;
 mod operator;
 pub(crate) mod peers;
 mod phone;

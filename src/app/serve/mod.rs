@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::config::{Config, TlsMistake};
 use crate::hub::{ChatOut, ChatTask, Hub, Input, Line, Outward, PhoneInputs, PhoneTask, StoreOut};
+use crate::io::resolve::Resolver;
 use crate::io::sip::SipTransport;
 use crate::io::store::Store;
 use crate::io::xmpp::Links;
@@ -148,7 +149,12 @@ impl Server {
             hub.open(record);
         }
 
-        let endpoint = Endpoint::new(EndpointConfig::new(listeners.clone()), rng.random());
+        let endpoint = EndpointConfig {
+            hop_limit: config.sip.hop_limit,
+            ..EndpointConfig::new(listeners.clone())
+        };
+        let endpoint = Endpoint::new(endpoint, rng.random());
+        let (resolver, lookups) = Resolver::new(&config.sip.dns);
         let front = SipFront::new(
             settings::front_settings(config, &listeners, plane.fingerprint()),
             endpoint,
@@ -160,7 +166,10 @@ impl Server {
             front,
             hub.clone(),
             Box::new(plane.clone()),
-            Arc::new(ToSockets(Arc::clone(&transport))),
+            Arc::new(ToSockets {
+                transport: Arc::clone(&transport),
+                resolver,
+            }),
         );
         let (close_phones, close) = oneshot::channel();
         let service = MucService::new(settings::service_settings(config));
@@ -170,6 +179,7 @@ impl Server {
                 sockets,
                 rooms,
                 media,
+                lookups,
                 close,
             })),
             tokio::spawn(chat_task.run(chat)),

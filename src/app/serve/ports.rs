@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::hub::{ChatInput, ChatOut, SharedPlane, SipOut, StoreOut};
+use crate::io::resolve::Resolver;
 use crate::io::sip::SipTransport;
 use crate::io::store::Store;
 use crate::io::xmpp::{Outgoing, XmppInbound};
@@ -16,6 +17,7 @@ use crate::model::dtls::Fingerprint;
 use crate::model::media::{OpenLeg, Opening, Unopened};
 use crate::model::{LegId, LegStats, MediaOrder, MediaPlane, MediaReport, RoomName, StoreOp};
 use crate::sip::endpoint::Transmit;
+use crate::sip::locate::Lookup;
 
 /// Chat stanzas to the connections; a stanza for a room that is gone back to the service.
 #[derive(Debug)]
@@ -61,13 +63,20 @@ impl StoreOut for ToStore {
     }
 }
 
-/// SIP messages to the sockets.
+/// SIP messages to the sockets, and questions to the DNS.
 #[derive(Debug)]
-pub(super) struct ToSockets(pub(super) Arc<SipTransport>);
+pub(super) struct ToSockets {
+    pub(super) transport: Arc<SipTransport>,
+    pub(super) resolver: Resolver,
+}
 
 impl SipOut for ToSockets {
     fn send(&self, transmit: Transmit) {
-        self.0.send(transmit);
+        self.transport.send(transmit);
+    }
+
+    fn look_up(&self, lookup: Lookup) {
+        self.resolver.look_up(lookup);
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod authority;
 pub(crate) mod browser;
 pub(crate) mod caller;
 pub(crate) mod chat;
+pub(crate) mod dns;
 pub(crate) mod events;
 pub(crate) mod folder;
 pub(crate) mod gate;

@@ -180,6 +180,7 @@ impl SipFront {
     /// Takes what the sockets report; [`work`](Self::work) sees to what it means for calls and rooms. So a burst is answered at once with
     /// what transactions say by themselves, however long the rest takes.
     pub fn receive(&mut self, now: Now, inbound: Inbound) {
+        self.proofs.note(&inbound);
         self.endpoint.handle_inbound(now.at, inbound);
     }
 
@@ -281,10 +282,9 @@ impl SipFront {
         self.endpoint.poll_lookup()
     }
 
-    /// Takes the answer to a lookup.
-    pub fn handle_lookup(&mut self, now: Now, answer: &LookupAnswer, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+    /// Takes the answer to a lookup; [`work`](Self::work) sees to what it means.
+    pub fn handle_lookup(&mut self, now: Now, answer: &LookupAnswer) {
         self.endpoint.handle_lookup(now.at, answer);
-        self.work(now, plane, rooms);
     }
 
     /// The next message for a room.
