@@ -2,7 +2,7 @@
 
 use std::{error, fmt};
 
-use crate::{Leg, LegAudio};
+use crate::{Leg, LegAudio, Step};
 
 /// A change to one leg, in force from the next tick on.
 #[derive(Debug)]
@@ -21,6 +21,17 @@ pub enum Command {
     Send(Leg, bool),
     /// How many per cent of the packets to the leg are lost on the way: an Opus peer that can make use of in-band FEC is sent as much of it.
     Lose(Leg, u8),
+    /// How loud the leg hears the others, and how loud they hear it.
+    Volume {
+        /// Which leg.
+        leg: Leg,
+        /// Of what it hears.
+        hear: Step,
+        /// Of what it says.
+        speak: Step,
+    },
+    /// Whether the leg hears what plays in a mixer in which nobody hears anybody. Ends when the leg comes into another one.
+    Wait(Leg, bool),
 }
 
 /// Why a command changed nothing. Audio that came with it comes back.

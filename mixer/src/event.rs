@@ -13,6 +13,10 @@ pub enum Event {
     /// The last tick was the first with (or without) the leg's voice after [`Command::Mute`](crate::Command::Mute) or
     /// [`Command::Remove`](crate::Command::Remove).
     Applied(Leg),
+    /// A key was pressed, by what the leg sounds like; once per press.
+    Key(Leg, char),
+    /// What was to be said to the leg was said to its end.
+    Said(Leg),
 }
 
 /// A queue that never grows: what doesn't fit is counted.

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::{
-    JitterStats, LegSettings, Output, Packet, Stock, Talker, Unbuildable,
+    JitterStats, Keys, LegSettings, Output, Packet, Stock, Talker, Unbuildable,
+    aside::Aside,
     ear::Ear,
     level::{Gate, Level},
     limiter::Limiter,
@@ -12,6 +13,7 @@ use crate::{
     polish::Polish,
     resample::{Filters, Tail},
     settings::{Frame, Stream},
+    volume::{Knob, Step, UNITY},
 };
 
 /// Jitter buffer, decoder, encoder and output state of one leg (rule R60). Built and dropped outside the tick.
@@ -40,6 +42,12 @@ pub struct LegAudio {
     /// Ticks for which the leg's own encoder goes on though it no longer speaks.
     pub(crate) lingers: u8,
     pub(crate) limiter: Limiter,
+    /// What only this leg hears.
+    pub(crate) aside: Aside,
+    /// Its volume for the others.
+    speaks: (Step, Knob),
+    /// Finds keys in what it says, where nobody else hears that.
+    pub(crate) keys: Option<Box<Keys>>,
     /// Per cent of the packets to it that are lost on the way.
     pub(crate) lost: u8,
 }
@@ -63,6 +71,9 @@ impl LegAudio {
             mouth: Mouth::new(settings.stream()),
             lingers: 0,
             limiter: Limiter::new(),
+            aside: Aside::new(),
+            speaks: (Step::default(), Knob::at(UNITY)),
+            keys: None,
             lost: 0,
         }))
     }
@@ -108,11 +119,52 @@ impl LegAudio {
         self.ear.rewind(ticks);
     }
 
-    /// Does to a voice that is heard what the leg's settings ask for.
+    /// Does to a voice that is heard what the leg's settings and volume ask for.
     pub(crate) fn polish(&mut self, filters: &Filters, voice: &mut Frame) {
         if let Some(polish) = &mut self.polish {
             polish.apply(filters, voice.pcm_mut());
         }
+        let (step, knob) = &mut self.speaks;
+        if !step.is_plain() || !knob.is_at(UNITY) {
+            knob.turn(step.gain(), voice, |_| false);
+        }
+    }
+
+    /// Sets how loud the leg hears, and is heard.
+    pub(crate) fn set_volume(&mut self, hear: Step, speak: Step) {
+        self.aside.set_step(hear);
+        self.speaks.0 = speak;
+    }
+
+    /// What the leg may share an encoder by (rule R63).
+    pub(crate) fn key(&self) -> (Stream, Step) {
+        (self.settings.stream(), self.aside.step())
+    }
+
+    /// Goes on from what all others of its key heard until now, if it has heard the same (rule R64).
+    pub(crate) fn go_on_from(&mut self, shared: &Shared, tick: u64) {
+        if let Some(mouth) = shared.of((self.settings.stream(), self.aside.settled())) {
+            self.mouth.take_over(mouth, tick);
+        }
+    }
+
+    /// Begins a tick of what only this leg hears, and leads to and back from what all do (rule R64); tells whether there is any.
+    pub(crate) fn turn_aside(&mut self, open: bool, shared: &mut Shared, tick: u64) -> bool {
+        let (private, over) = self.aside.turn(open);
+        if self.last.is_none() {
+            if private {
+                self.go_on_from(shared, tick);
+            } else if over {
+                self.lingers = self.mouth.lingers();
+                shared.welcome(self.key());
+            }
+        }
+        private
+    }
+
+    /// Whether it hears the same as all others of its key.
+    pub(crate) fn shares(&self, open: bool) -> bool {
+        self.sending && self.last.is_none() && self.aside.hears(open) && !self.aside.is_private()
     }
 
     /// How loud it is by its newest packets, if that can be told.
@@ -143,6 +195,9 @@ impl LegAudio {
         (self.muted, self.heard, self.sending, self.lost) = (other.muted, other.heard, other.sending, other.lost);
         (self.apply, self.speaking) = (other.apply, other.speaking);
         self.outlet.take_over(&other.outlet);
+        std::mem::swap(&mut self.aside, &mut other.aside);
+        std::mem::swap(&mut self.keys, &mut other.keys);
+        self.speaks = other.speaks;
         let same = self.settings.codec == other.settings.codec;
         if same {
             std::mem::swap(&mut self.ear, &mut other.ear);
@@ -161,7 +216,7 @@ impl LegAudio {
     /// Decides what is sent in this tick.
     pub(crate) fn send(&mut self, source: Source, frames: &Frames<'_>) {
         if self.sending {
-            let (source, frame) = frames.find(self.settings.stream(), source, &self.mouth);
+            let (source, frame) = frames.find(self.key(), source, &self.mouth);
             self.outlet.send(source, frame);
         } else {
             self.outlet.pause(1);
@@ -171,7 +226,7 @@ impl LegAudio {
     /// Shows what is sent in this tick, with those voices in it.
     pub(crate) fn outputs<'a>(&'a self, frames: &Frames<'a>, talkers: &'a [Talker], send: impl FnMut(Output<'a>)) {
         self.outlet
-            .outputs(talkers, |source| frames.find(self.settings.stream(), source, &self.mouth).1, send);
+            .outputs(talkers, |source| frames.find(self.key(), source, &self.mouth).1, send);
     }
 }
 
@@ -190,15 +245,15 @@ pub(crate) struct Frames<'a> {
 
 impl<'a> Frames<'a> {
     /// The bytes from that source; silence, if the encoder refused to make them.
-    fn find(&self, stream: Stream, source: Source, own: &'a Mouth) -> (Source, &'a [u8]) {
+    fn find(&self, key: (Stream, Step), source: Source, own: &'a Mouth) -> (Source, &'a [u8]) {
         let made = match source {
             Source::Silence => None,
-            Source::Shared => self.shared.of(stream).frame(self.tick),
+            Source::Shared => self.shared.of(key).and_then(|mouth| mouth.frame(self.tick)),
             Source::Own => own.frame(self.tick),
         };
         match made {
             Some(frame) => (source, frame),
-            None => (Source::Silence, self.silence.frame(stream)),
+            None => (Source::Silence, self.silence.frame(key.0)),
         }
     }
 }

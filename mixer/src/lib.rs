@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod aside;
 mod codec;
 mod coder;
 mod command;
@@ -15,6 +16,7 @@ mod effort;
 mod event;
 mod floor;
 mod jitter;
+mod keys;
 mod leg;
 mod level;
 mod limiter;
@@ -30,6 +32,7 @@ mod resample;
 mod resampler;
 mod settings;
 mod stock;
+mod volume;
 
 pub use codec::{Codec, CodecFailed};
 pub use coder::Coder;
@@ -37,6 +40,7 @@ pub use command::{Command, Refused};
 pub use effort::Effort;
 pub use event::Event;
 pub use jitter::JitterStats;
+pub use keys::Keys;
 pub use leg::LegAudio;
 pub use mixer::{Mixer, Packet};
 pub use output::{Output, OutputKind, Talker};
@@ -44,3 +48,4 @@ pub use player::{Player, Sound};
 pub use resampler::Resampler;
 pub use settings::{Leg, LegSettings, OpusClass, Rate, TICK_MS, Unbuildable};
 pub use stock::{Lack, Stock, Supply};
+pub use volume::Step;

@@ -11,6 +11,7 @@ use crate::{
 const RAMP: usize = 40;
 
 /// One tick of what somebody hears.
+#[derive(Clone)]
 pub(crate) struct Heard {
     pub(crate) now: Frame,
     /// The same at the rate so far, in a tick in which that changes (rule R67).

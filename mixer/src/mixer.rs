@@ -3,9 +3,10 @@
 use std::fmt;
 
 use crate::{
-    CodecFailed, Command, Effort, Event, JitterStats, Leg, LegAudio, Output, Player, Rate, Refused, Sound, Stock, Talker,
+    CodecFailed, Command, Effort, Event, JitterStats, Keys, Leg, LegAudio, Output, Player, Rate, Refused, Sound, Stock, Talker,
     event::Events,
     floor::{Floor, MAX_VOICES, Standing},
+    keys::Bank,
     leg::Frames,
     limiter::Limiter,
     mix::{Mix, fade_out},
@@ -19,11 +20,14 @@ use crate::{
 /// Most legs in one mixer: so many voices at full scale still add up within 32 bits.
 const MAX_LEGS: usize = 10_000;
 
-/// Events that wait to be polled, per leg: speaking, not speaking, and a mute or two between polls.
+/// Events that wait to be polled, per leg: speaking, not speaking, said, and a mute or two between polls.
 const EVENTS_PER_LEG: usize = 4;
 
 /// Sounds that play at one time: a prompt, a tone, a file and music, and of each the one before, which fades out.
 const MAX_PLAYERS: usize = 8;
+
+/// Speeches that were said and wait to be polled; more stay with their legs for another tick.
+const MAX_SAID: usize = 64;
 
 /// Skipped ticks after which no jitter buffer holds anything any more.
 const MAX_SKIM: u32 = 64;
@@ -63,6 +67,8 @@ pub struct Mixer {
     floor: Floor,
     /// Whether anybody is ever heard.
     open: bool,
+    /// Finds keys in what legs say, where nobody hears that.
+    bank: Option<Box<Bank>>,
     /// How many ticks of legs were decoded.
     decoded: u64,
     /// Who is heard in this tick.
@@ -71,6 +77,9 @@ pub struct Mixer {
     talkers: Vec<Talker>,
     /// Sounds that no leg makes.
     players: Vec<(Sound, Box<Player>)>,
+    /// What was said to single legs.
+    #[expect(clippy::vec_box, reason = "each goes on to where it is dropped")]
+    said: Vec<Box<Player>>,
     mix: Mix,
     /// The last samples of voices that were in the last tick and aren't in this one, added up.
     ended: i32,
@@ -97,9 +106,10 @@ impl Mixer {
         Self::with(cap, capacity, true)
     }
 
-    /// Makes a mixer in which nobody hears anybody (rule R60): legs there get silence, and what they say is dropped in time.
+    /// Makes a mixer in which nobody hears anybody (rule R60): legs there get silence, unless something is said to them or they wait; then
+    /// they hear what is played there, which stops while nobody does. What they say is dropped in time.
     pub fn vestibule(capacity: usize) -> Result<Self, CodecFailed> {
-        Self::with(Rate::Narrow, capacity, false)
+        Self::with(Rate::Full, capacity, false)
     }
 
     fn with(cap: Rate, capacity: usize, open: bool) -> Result<Self, CodecFailed> {
@@ -114,10 +124,12 @@ impl Mixer {
             applied: Events::new(capacity),
             floor: Floor::new(capacity, Effort::default().voices.into()),
             open,
+            bank: (!open).then(|| Box::new(Bank::new())),
             decoded: 0,
             voices: Vec::with_capacity(voices),
             talkers: Vec::with_capacity(2 * voices),
             players: Vec::with_capacity(MAX_PLAYERS),
+            said: Vec::with_capacity(MAX_SAID),
             mix: Mix::new(voices + MAX_PLAYERS),
             ended: 0,
             filters: Filters::new(),
@@ -139,7 +151,34 @@ impl Mixer {
             Command::Hear(leg, heard) => self.change(leg, |audio| audio.heard = heard),
             Command::Send(leg, sending) => self.change(leg, |audio| audio.sending = sending),
             Command::Lose(leg, percent) => self.change(leg, |audio| audio.lost = percent.min(100)),
+            Command::Volume { leg, hear, speak } => self.change(leg, |audio| audio.set_volume(hear, speak)),
+            Command::Wait(leg, waits) => {
+                let waits = waits && !self.open;
+                self.change(leg, |audio| audio.aside.waits = waits)
+            }
         }
+    }
+
+    /// Says something to one leg alone, over what it hears otherwise, which is 12 dB lower meanwhile; `None` only ends what is being said.
+    /// Gives back what is never said: what waited for its turn, or everything if there is no such leg.
+    pub fn say(&mut self, leg: Leg, speech: Option<Box<Player>>) -> Option<Box<Player>> {
+        match self.find(leg) {
+            Ok(at) => self.legs[at].1.aside.say(speech),
+            Err(_) => speech,
+        }
+    }
+
+    /// Has keys be found in what a leg says, or no more, in a mixer in which nobody hears anybody. Gives back what is out of use.
+    pub fn find_keys(&mut self, leg: Leg, keys: Option<Box<Keys>>) -> Option<Box<Keys>> {
+        match self.find(leg) {
+            Ok(at) => std::mem::replace(&mut self.legs[at].1.keys, keys),
+            Err(_) => keys,
+        }
+    }
+
+    /// Takes out what was said to a leg, to be dropped elsewhere.
+    pub fn poll_said(&mut self) -> Option<Box<Player>> {
+        self.said.pop()
     }
 
     /// Plays a sound to everybody from the next tick on, in place of the one of that number, which fades out. Gives back what finds no
@@ -202,8 +241,8 @@ impl Mixer {
     pub fn tick(&mut self, stock: &mut Stock) {
         self.tick += 1;
         self.choose(stock);
-        let listeners = self.take_voices(stock);
-        self.add_voices(listeners);
+        let rates = self.take_voices(stock);
+        self.add_voices(rates);
         self.speak(stock);
         self.send(stock);
         while let Some(event) = self.applied.pop() {
@@ -282,6 +321,8 @@ impl Mixer {
             Ok(_) => Err(Refused::Present(leg, audio)),
             Err(_) if self.legs.len() >= self.capacity => Err(Refused::Full(leg, audio)),
             Err(at) => {
+                let mut audio = audio;
+                audio.aside.enter(self.open);
                 self.legs.insert(at, (leg, audio));
                 self.floor.insert(at);
                 Ok(())
@@ -339,19 +380,27 @@ impl Mixer {
         self.floor.choose();
     }
 
-    /// Decodes who is heard; gives the highest rate of those who hear.
-    fn take_voices(&mut self, stock: &mut Stock) -> Option<Rate> {
+    /// Decodes who is heard; gives the highest rates of those who hear and of what is said to them alone.
+    fn take_voices(&mut self, stock: &mut Stock) -> (Option<Rate>, Option<Rate>) {
         self.voices.clear();
         self.talkers.clear();
-        let mut listeners = None;
+        let (mut listeners, mut speeches) = (None, None);
         let mut frame = Frame::new(Rate::Narrow);
         for (at, (leg, audio)) in self.legs.iter_mut().enumerate() {
             let settings = audio.settings();
             if audio.sending {
                 listeners = listeners.max(Some(settings.hears()));
+                speeches = speeches.max(audio.aside.pull());
             }
             let standing = self.floor.standing(at);
-            let voice = if standing == Standing::Out {
+            let voice = if let (Some(bank), true) = (&self.bank, audio.keys.is_some()) {
+                self.decoded += 1;
+                let voice = audio.pull(stock, self.floor.gate(at), &mut frame);
+                let keys = audio.keys.as_mut();
+                let key = keys.and_then(|keys| keys.hear(bank, &self.filters, voice.then_some(&frame)));
+                key.into_iter().for_each(|key| self.events.push(Event::Key(*leg, key)));
+                false
+            } else if standing == Standing::Out {
                 audio.skim();
                 false
             } else {
@@ -378,9 +427,9 @@ impl Mixer {
                 audio.tail.clear();
                 audio.lingers = audio.mouth.lingers();
                 self.ended += i32::from(last);
-                self.shared.welcome(settings.stream());
+                self.shared.welcome(audio.key());
             }
-            if audio.speaking != self.floor.is_speaking(at) {
+            if self.open && audio.speaking != self.floor.is_speaking(at) {
                 audio.speaking = !audio.speaking;
                 self.events.push(Event::Speaking(*leg, audio.speaking));
             }
@@ -389,12 +438,17 @@ impl Mixer {
             }
         }
         self.talkers.extend_from_within(..);
-        listeners
+        (listeners, speeches)
     }
 
-    fn add_voices(&mut self, listeners: Option<Rate>) {
-        let sounds = self.players.iter_mut().filter_map(|(_, player)| player.pull()).max();
-        let voices = self.voices.iter().map(|voice| voice.frame.rate()).max().max(sounds);
+    fn add_voices(&mut self, (listeners, speeches): (Option<Rate>, Option<Rate>)) {
+        let heard = self.open || self.legs.iter().any(|(_, audio)| audio.aside.waits);
+        let sounds = if heard {
+            self.players.iter_mut().filter_map(|(_, player)| player.pull()).max()
+        } else {
+            None
+        };
+        let voices = self.voices.iter().map(|voice| voice.frame.rate()).max().max(sounds).max(speeches);
         let former = self.rate.choose(voices, listeners);
         self.mix.begin(self.rate.now(), former);
         for Voice { at, frame } in &self.voices {
@@ -402,8 +456,10 @@ impl Mixer {
             audio.last = Some(self.mix.add(&self.filters, &audio.tail, frame));
             audio.tail.keep(frame.pcm());
         }
-        for (_, player) in &mut self.players {
-            player.mix_into(&mut self.mix, &self.filters);
+        if heard {
+            for (_, player) in &mut self.players {
+                player.mix_into(&mut self.mix, &self.filters);
+            }
         }
         self.mix.add_end(std::mem::take(&mut self.ended));
     }
@@ -422,31 +478,45 @@ impl Mixer {
             let audio = &mut self.legs[voice.at].1;
             if audio.enters {
                 audio.limiter = self.limiter;
-                audio.mouth.take_over(self.shared.of(audio.settings().stream()), self.tick);
+                audio.go_on_from(&self.shared, self.tick);
             }
         }
         let heard = self.mix.all(&mut self.limiter);
+        let mut private = false;
+        for (_, audio) in &mut self.legs {
+            private |= audio.turn_aside(self.open, &mut self.shared, self.tick);
+        }
         // First for the many, lest the stock be empty.
         if self.mix.voices() > 0 {
-            for (_, audio) in self.legs.iter_mut().filter(|(_, audio)| audio.sending && audio.last.is_none()) {
+            for (_, audio) in self.legs.iter_mut().filter(|(_, audio)| audio.shares(self.open)) {
+                // Also while it goes on for itself, so that there is something to go over to.
+                self.shared.join(audio.key(), audio.loss());
                 if audio.lingers > 0 && audio.mouth.spoke_before(self.tick) {
                     audio.lingers -= 1;
+                    let heard = audio.aside.apply(self.open, &self.filters, heard.clone());
                     audio.mouth.encode(&mut tools, &[], &heard, 0);
-                } else {
-                    self.shared.join(audio.settings().stream(), audio.loss());
                 }
             }
             self.shared.encode(&mut tools, &self.recent, &heard);
         }
-        if self.mix.voices() > 1 {
-            for (n, voice) in self.voices.iter().enumerate() {
-                let audio = &mut self.legs[voice.at].1;
-                if audio.sending {
-                    // Who spoke alone heard nothing.
-                    let recent = if audio.enters { &self.recent[..] } else { &[] };
-                    let (heard, loss) = (self.mix.without(n, &mut audio.limiter), audio.loss());
-                    audio.mouth.encode(&mut tools, recent, &heard, loss);
-                }
+        for (n, voice) in self.voices.iter().enumerate() {
+            let audio = &mut self.legs[voice.at].1;
+            if audio.sending && (self.mix.voices() > 1 || audio.aside.is_private()) {
+                // Who spoke alone heard nothing.
+                let recent = if audio.enters { &self.recent[..] } else { &[] };
+                let (heard, loss) = (self.mix.without(n, &mut audio.limiter), audio.loss());
+                let heard = audio.aside.apply(self.open, &self.filters, heard);
+                audio.mouth.encode(&mut tools, recent, &heard, loss);
+            }
+        }
+        if private {
+            let alone = |audio: &LegAudio| audio.sending && audio.last.is_none() && audio.aside.is_private();
+            for (_, audio) in self.legs.iter_mut().filter(|(_, audio)| alone(audio)) {
+                let recent = (!audio.mouth.spoke_before(self.tick)).then(|| audio.aside.heard(&self.recent));
+                let (heard, loss) = (audio.aside.apply(self.open, &self.filters, heard.clone()), audio.loss());
+                audio
+                    .mouth
+                    .encode(&mut tools, recent.as_ref().map_or(&[], |recent| &recent[..]), &heard, loss);
             }
         }
         self.recent.swap(0, 1);
@@ -461,15 +531,23 @@ impl Mixer {
             silence: self.silence,
             shared: &self.shared,
         };
-        for (_, audio) in &mut self.legs {
+        for (leg, audio) in &mut self.legs {
             let source = match (audio.last, self.mix.voices()) {
-                (_, 0) | (Some(_), 1) => Source::Silence,
-                (Some(_), _) => Source::Own,
-                (None, _) if audio.mouth.is_made(self.tick) => Source::Own,
-                (None, _) => Source::Shared,
+                _ if audio.mouth.is_made(self.tick) => Source::Own,
+                (_, 0) | (Some(_), _) => Source::Silence,
+                (None, _) if audio.shares(self.open) => Source::Shared,
+                (None, _) => Source::Silence,
             };
             audio.send(source, &frames);
             audio.rest(self.tick, stock);
+            if self.said.len() < MAX_SAID
+                && let Some((speech, to_its_end)) = audio.aside.poll_said()
+            {
+                self.said.push(speech);
+                if to_its_end {
+                    self.events.push(Event::Said(*leg));
+                }
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     Rate,
     mix::{Mix, fade_in, fade_out},
     resample::{Filters, Tail},
-    settings::Frame,
+    settings::{Frame, MAX_FRAME},
 };
 
 /// The number of a sound that plays, given by the caller, unique in its mixer.
@@ -16,7 +16,7 @@ pub struct Sound(pub u64);
 /// Gain 1.
 const UNITY: i32 = 1 << 15;
 
-/// Plays samples into a room, to everybody alike, beside those who have the floor. Built and dropped outside the tick.
+/// Plays samples into a room, to everybody alike, beside those who have the floor, or to one leg alone. Built and dropped outside the tick.
 pub struct Player {
     samples: Arc<[i16]>,
     rate: Rate,
@@ -85,6 +85,23 @@ impl Player {
     pub(crate) fn mix_into(&mut self, mix: &mut Mix, filters: &Filters) {
         if let Some(frame) = &self.frame {
             mix.add(filters, &self.tail, frame);
+        }
+        self.keep();
+    }
+
+    /// Adds what was pulled to a tick of that rate; `false` if there is nothing.
+    pub(crate) fn add_to(&self, sum: &mut [i32], rate: Rate, filters: &Filters) -> bool {
+        let Some(frame) = &self.frame else { return false };
+        let mut pcm = [0; MAX_FRAME];
+        let pcm = &mut pcm[..rate.frame()];
+        filters.convert(&self.tail, frame.pcm(), pcm);
+        sum.iter_mut().zip(pcm).for_each(|(sum, sample)| *sum += i32::from(*sample));
+        true
+    }
+
+    /// Keeps what was pulled in mind, for the next tick.
+    pub(crate) fn keep(&mut self) {
+        if let Some(frame) = &self.frame {
             self.tail.keep(frame.pcm());
         }
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{CODECS, Dice, Phone, RATES, Room, Says};
-use mixer::{Codec, Command, Leg, Rate};
+use mixer::{Codec, Command, Leg, Player, Rate, Step};
 
 /// A lively room on a bad network; everything that it sent.
 fn replay(rate: Rate, seed: u64) -> (Vec<Vec<u8>>, Vec<mixer::Event>) {
@@ -27,6 +27,13 @@ fn replay(rate: Rate, seed: u64) -> (Vec<Vec<u8>>, Vec<mixer::Event>) {
         }
         room.command(Command::Mute(Leg(dice.below(9)), turn % 3 == 0));
         room.command(Command::Hear(Leg(dice.below(9)), turn % 4 != 0));
+        room.command(Command::Volume {
+            leg: Leg(dice.below(9)),
+            hear: Step::new(dice.below(5) as i8 - 2),
+            speak: Step::new(dice.below(5) as i8 - 2),
+        });
+        let word = Player::new((0..3000).collect::<Vec<i16>>().into(), Rate::Wide, 6, false);
+        room.mixer.say(Leg(dice.below(9)), Some(word));
         let mut losses = Dice(dice.below(1 << 30));
         room.run_with(20, |_, mut sent| {
             sent.retain(|_| losses.below(10) > 0);

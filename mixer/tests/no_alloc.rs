@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{CODECS, Dice, Phone, RATES, Room, Says};
-use mixer::{Codec, Command, Leg, LegAudio, LegSettings, Mixer, Player, Rate, Sound, Stock};
+use mixer::{Codec, Command, Keys, Leg, LegAudio, LegSettings, Mixer, Player, Rate, Sound, Step, Stock};
 
 thread_local! {
     /// Calls to the heap while the watch is on. Per thread, for the test harness has threads of its own.
@@ -156,6 +156,14 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
                 room.command(Command::Mute(Leg(dice.below(9)), dice.below(2) == 0));
                 room.command(Command::Send(Leg(dice.below(9)), dice.below(4) > 0));
                 room.set_voices(dice.below(6) as u8);
+                room.command(Command::Volume {
+                    leg: Leg(dice.below(9)),
+                    hear: Step::new(dice.below(5) as i8 - 2),
+                    speak: Step::new(dice.below(5) as i8 - 2),
+                });
+                let word = Player::new((0..4000).collect::<Vec<i16>>().into(), Rate::Wide, 6, false);
+                room.mixer.say(Leg(dice.below(9)), (dice.below(4) > 0).then_some(word));
+                while room.mixer.poll_said().is_some() {}
             }
             let mut sent: Vec<_> = room
                 .phones
@@ -196,6 +204,59 @@ fn r71_push_tick_skip_and_outputs_leave_the_heap_alone() {
         }
         assert!(outputs > 100_000);
     }
+}
+
+#[test]
+fn r71_neither_does_a_vestibule() {
+    let mut phones: Vec<Phone> = (0..8)
+        .map(|n| Phone::tone(n, CODECS[n as usize % 4], 300.0 + 70.0 * n as f64))
+        .collect();
+    let mut mixer = Mixer::vestibule(8).expect("a vestibule");
+    let mut stock = Stock::new().expect("codec states");
+    let music = Player::new((0..5000).collect::<Vec<i16>>().into(), Rate::Full, 12, true);
+    mixer.play(Sound(0), music).expect("there is room");
+    for phone in &phones {
+        mixer.handle(Command::Add(phone.leg, phone.audio())).expect("there is room");
+    }
+    let mut keys = 0;
+    for turn in 0..120u64 {
+        let leg = Leg(turn % 8);
+        if turn % 5 == 0 {
+            let word = Player::new((0..4000).collect::<Vec<i16>>().into(), Rate::Wide, 6, false);
+            mixer.say(leg, Some(word));
+            mixer.handle(Command::Wait(leg, turn % 3 > 0)).expect("it is there");
+            mixer.find_keys(leg, (turn % 4 > 0).then(Keys::new));
+        }
+        let sent: Vec<_> = phones
+            .iter_mut()
+            .flat_map(|phone| {
+                phone.says = match turn % 10 {
+                    0..5 => Says::Pair {
+                        hz: [697.0, 1209.0],
+                        amplitude: 5000.0,
+                    },
+                    _ => Says::Nothing,
+                };
+                phone.packets().into_iter().map(|sent| (phone.leg, sent))
+            })
+            .collect();
+        let calls = heap_calls(|| {
+            for (leg, sent) in &sent {
+                mixer.push(*leg, sent.packet());
+            }
+            mixer.tick(&mut stock);
+            mixer.outputs(|_, _| ());
+            while let Some(event) = mixer.poll_event() {
+                keys += u32::from(matches!(event, mixer::Event::Key(..)));
+            }
+        });
+        assert_eq!(calls, 0, "tick {turn}");
+        while mixer.poll_said().is_some() {}
+        if let Some(lack) = stock.lack() {
+            stock.fill(lack.make().expect("codec states"));
+        }
+    }
+    assert!(keys > 5, "{keys} keys");
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Clerk {
             Task::Played(player) => drop(player),
             Task::Recorded(tape) => drop(tape),
             Task::Drop(audio) => drop(audio),
+            Task::Unneeded(keys) => drop(keys),
             Task::Make { worker, lack } => match lack.make() {
                 Ok(supply) => self.lines[worker].send(Order::Supply(supply)),
                 // It asks no more, and makes do with what comes back.

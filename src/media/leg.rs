@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mixer::{Codec, JitterStats, LegAudio, Output, OutputKind};
+use mixer::{Codec, JitterStats, Keys, LegAudio, Output, OutputKind, Player};
 
 use super::{
     batch::Outbox,
@@ -17,7 +17,7 @@ use super::{
     whereabouts::Whereabouts,
 };
 use crate::{
-    model::{Direction, LegId, LegMedia, LegStats, media::MediaFailure, srtp::Security},
+    model::{Direction, LegId, LegMedia, LegStats, Volume, media::MediaFailure, srtp::Security},
     rtp::{
         Candidates, Header, Heard, Keypad, Outgoing, Packet, Path, Receiver, Sender, Verdict, Watch,
         dtls::End,
@@ -84,6 +84,15 @@ pub(super) struct Leg {
     pub(super) awaits_tick: bool,
     /// Closed; stays until its room's next tick.
     pub(super) closing: bool,
+    /// What is said once the first packet can be sent.
+    pub(super) speech: Option<Box<Player>>,
+    /// Hears music while it is in the vestibule.
+    pub(super) waits: bool,
+    pub(super) volume: Volume,
+    /// Keys are to be found in its sound, unless they come as events.
+    pub(super) wants_keys: bool,
+    /// What finds them, while no mixer uses it.
+    pub(super) keys: Option<Box<Keys>>,
     cname: String,
     terms: Option<Terms>,
     sender: Sender,
@@ -155,6 +164,11 @@ impl Leg {
             muted: false,
             awaits_tick: false,
             closing: false,
+            speech: None,
+            waits: false,
+            volume: Volume::default(),
+            wants_keys: false,
+            keys: None,
             cname: new.cname,
             terms: None,
             sender: new.sender,
@@ -252,6 +266,23 @@ impl Leg {
         }
     }
 
+    /// Whether a packet could be sent to it now.
+    pub(super) fn is_ready(&self) -> bool {
+        let terms = self.terms.as_ref();
+        terms.is_some_and(|terms| !terms.guard.is_shut() && terms.path.target().is_some())
+    }
+
+    /// Whether keys are to be found in its sound now (rule R70).
+    pub(super) fn finds_keys(&self) -> bool {
+        let by_events = self.terms.as_ref().is_some_and(|terms| terms.media.dtmf_in.is_some());
+        self.wants_keys && !by_events
+    }
+
+    /// Takes a key press.
+    pub(super) fn press(&mut self, key: char) {
+        self.lost_digits += u64::from(!self.pending.digit(key));
+    }
+
     /// Notes that another mixer sends from now on.
     pub(super) fn handle_move(&mut self) {
         self.sender.handle_move();
@@ -285,8 +316,8 @@ impl Leg {
             Heard::Copy | Heard::Doubtful => return None,
         }
         if terms.media.dtmf_in == Some(header.payload_type) {
-            if let Some(digit) = self.keypad.handle(now, header.timestamp, packet.payload) {
-                self.lost_digits += u64::from(!self.pending.digit(digit));
+            if let Some(key) = self.keypad.handle(now, header.timestamp, packet.payload) {
+                self.press(key);
             }
             return None;
         }
@@ -437,7 +468,7 @@ impl Leg {
 
     /// Key presses since the last call that found no room.
     pub(super) fn take_lost_digits(&mut self) -> u64 {
-        std::mem::take(&mut self.lost_digits)
+        std::mem::take(&mut self.lost_digits) + self.keypad.take_refused()
     }
 
     /// Datagrams since the last call that weren't believed.

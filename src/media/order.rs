@@ -9,12 +9,12 @@ use std::{
     time::Instant,
 };
 
-use mixer::{Lack, LegAudio, Player, Sound, Supply};
+use mixer::{Keys, Lack, LegAudio, Player, Sound, Supply};
 use tokio::sync::oneshot;
 
 use super::{leg::Leg, load::Service, recording::Tape, room::Room, sys::Wake, whereabouts::Whereabouts};
 use crate::{
-    model::{LegId, LegMedia, LegStats, dtls::DtlsMedia, ice::IceMedia},
+    model::{LegId, LegMedia, LegStats, Volume, dtls::DtlsMedia, ice::IceMedia},
     rtp::{dtls::End, srtp},
 };
 
@@ -93,6 +93,13 @@ pub(super) enum LegOrder {
     /// Where it is to sit.
     Place(Spot),
     Mute(bool),
+    /// Says something to it alone, in place of what is being said; `None` only ends that.
+    Say(Option<Box<Player>>),
+    /// It waits, or does no longer.
+    Wait(bool),
+    Volume(Volume),
+    /// Has keys be found in its sound, or no more.
+    FindKeys(Option<Box<Keys>>),
     /// Tells the leg's numbers; dropped unanswered if there is no such leg.
     Measure(oneshot::Sender<LegStats>),
     Close,
@@ -167,6 +174,8 @@ pub(super) enum Task {
     Recorded(Box<Tape>),
     /// Audio that nobody needs.
     Drop(Box<LegAudio>),
+    /// No keys are to be found any more.
+    Unneeded(Box<Keys>),
     /// A thread's stock of codec states runs low.
     Make { worker: usize, lack: Lack },
     /// Codec states that a thread has too many of.

@@ -14,6 +14,7 @@ pub(super) struct Pending {
     quiet: Option<u32>,
     resumed: bool,
     failed: Option<MediaFailure>,
+    said: bool,
     digits: [Option<char>; DIGITS],
     speaking: bool,
     told_speaking: bool,
@@ -31,6 +32,10 @@ impl Pending {
 
     pub(super) fn failed(&mut self, why: MediaFailure) {
         self.failed = Some(why);
+    }
+
+    pub(super) fn said(&mut self) {
+        self.said = true;
     }
 
     pub(super) fn resumed(&mut self) {
@@ -53,6 +58,7 @@ impl Pending {
         self.applied
             || self.quiet.is_some()
             || self.resumed
+            || self.said
             || self.failed.is_some()
             || self.digits[0].is_some()
             || self.speaking != self.told_speaking
@@ -66,6 +72,9 @@ impl Pending {
         if let Some(digit) = self.digits[0].take() {
             self.digits.rotate_left(1);
             return Some(MediaReport::Digit(leg, digit));
+        }
+        if std::mem::take(&mut self.said) {
+            return Some(MediaReport::Said(leg));
         }
         if let Some(seconds) = self.quiet.take() {
             return Some(MediaReport::Quiet(leg, seconds));

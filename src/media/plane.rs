@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use mixer::{LegAudio, LegSettings, Rate, Stock};
+use mixer::{Keys, LegAudio, LegSettings, Rate, Stock};
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use tokio::sync::{mpsc::Sender, oneshot};
 
@@ -28,6 +28,7 @@ use super::{
     room::Room,
     sounds::{Clip, Sounds},
     sys::{Epoll, Ticker, Wake},
+    voice::Voice,
     whereabouts::Whereabouts,
     worker::{Setup, Worker},
 };
@@ -62,6 +63,8 @@ pub struct PlaneConfig {
     pub recording: Option<RecordingConfig>,
     /// Played to a caller who is alone.
     pub music: Option<Clip>,
+    /// Speaks to callers.
+    pub voice: Voice,
     /// Talkers are brought to one level.
     pub gain_control: bool,
     /// Noise is taken out of what talkers say.
@@ -81,6 +84,7 @@ impl PlaneConfig {
             silence_limit: SILENCE_LIMIT,
             recording: None,
             music: None,
+            voice: Voice::built_in(),
             gain_control: false,
             noise_suppression: false,
             seed,
@@ -178,6 +182,7 @@ impl Plane {
         thread::Builder::new()
             .name(format!("{PREFIX}dtls"))
             .spawn(move || crypt.run(&errands))?;
+        let sounds = Sounds::new(config.music, config.voice);
         let mut workers = Vec::new();
         for (own, (mailbox, wake)) in mailboxes.into_iter().zip(wakes).enumerate() {
             let gauge = Arc::new(Gauge::default());
@@ -195,7 +200,8 @@ impl Plane {
                 gauge: Arc::clone(&gauge),
                 clock,
                 rng: StdRng::from_rng(&mut rng),
-                vestibule: Room::vestibule().map_err(io::Error::other)?,
+                vestibule: Room::vestibule(&sounds.waiting()).map_err(io::Error::other)?,
+                waiting: sounds.waiting(),
                 stock: Stock::new().map_err(io::Error::other)?,
             };
             let body = move || match Worker::new(setup) {
@@ -223,7 +229,7 @@ impl Plane {
             next_room: 0,
             settling: 0,
             moves: 0,
-            sounds: Sounds::new(config.music).map_err(io::Error::other)?,
+            sounds,
             recorder: config.recording.map(|c| Recorder::start(c, reports.clone())).transpose()?,
             recorded: BTreeSet::new(),
             reports,
@@ -398,6 +404,12 @@ impl Plane {
         Some(Spot { worker, room: Some(key) })
     }
 
+    fn tell_leg(&self, leg: LegId, order: LegOrder) {
+        if let Some(known) = self.legs.get(&leg) {
+            self.workers[known.spot.worker].line.send(Order::Leg(leg, order));
+        }
+    }
+
     /// Has a leg sit somewhere else.
     fn seat(&mut self, leg: LegId, spot: Spot) {
         let Some(known) = self.legs.get_mut(&leg) else { return };
@@ -512,11 +524,7 @@ impl MediaPlane for Plane {
         match order {
             MediaOrder::Configure(leg, media) => self.configure(leg, media),
             MediaOrder::Place(leg, seat) => self.place(leg, seat),
-            MediaOrder::Mute(leg, on) => {
-                if let Some(known) = self.legs.get(&leg) {
-                    self.workers[known.spot.worker].line.send(Order::Leg(leg, LegOrder::Mute(on)));
-                }
-            }
+            MediaOrder::Mute(leg, on) => self.tell_leg(leg, LegOrder::Mute(on)),
             MediaOrder::Close(leg) => {
                 if let Some(known) = self.legs.get(&leg) {
                     self.workers[known.spot.worker].line.send(Order::Leg(leg, LegOrder::Close));
@@ -526,7 +534,13 @@ impl MediaPlane for Plane {
             MediaOrder::Record { room, on } => self.record(&room, on),
             MediaOrder::Prompt(room, prompt) => self.prompt(&room, prompt),
             MediaOrder::Music(room, on) => self.music(&room, on),
-            MediaOrder::Say(..) | MediaOrder::Wait(..) | MediaOrder::Volume(..) | MediaOrder::InBandKeys(..) => {}
+            MediaOrder::Say(leg, phrases) => {
+                let speech = (!phrases.is_empty()).then(|| self.sounds.speech(&phrases));
+                self.tell_leg(leg, LegOrder::Say(speech));
+            }
+            MediaOrder::Wait(leg, on) => self.tell_leg(leg, LegOrder::Wait(on)),
+            MediaOrder::Volume(leg, volume) => self.tell_leg(leg, LegOrder::Volume(volume)),
+            MediaOrder::InBandKeys(leg, on) => self.tell_leg(leg, LegOrder::FindKeys(on.then(Keys::new))),
         }
     }
 }

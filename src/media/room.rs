@@ -6,10 +6,21 @@ use std::{
 };
 
 use mixer::{
-    CodecFailed, Command, Effort, Event, JitterStats, Leg as Number, LegAudio, Mixer, Player, Rate, Refused, Sound, Stock, Talker,
+    CodecFailed, Command, Effort, Event, JitterStats, Keys, Leg as Number, LegAudio, Mixer, Player, Rate, Refused, Sound, Step, Stock,
+    Talker,
 };
 
-use super::{batch::Outbox, counters::Cost, leg::Leg, load::Service, order::RoomKey, pace::PHASES, recording::Tape, slab::Slab};
+use super::{
+    batch::Outbox,
+    counters::Cost,
+    leg::Leg,
+    load::Service,
+    order::RoomKey,
+    pace::PHASES,
+    recording::Tape,
+    slab::Slab,
+    sounds::{MUSIC, Waiting},
+};
 use crate::{model::RoomName, rtp::extension::MAX_SOURCES};
 
 /// Legs that one room's mixer holds. Memory for their voices is touched only as they come.
@@ -49,9 +60,12 @@ impl Room {
         Ok(Self::with(Some((key, name)), Mixer::new(cap, ROOM_LEGS)?, cost))
     }
 
-    /// A room in which everybody gets silence (rule R60).
-    pub(super) fn vestibule() -> Result<Self, CodecFailed> {
-        Ok(Self::with(None, Mixer::vestibule(VESTIBULE_LEGS)?, Arc::default()))
+    /// A room in which everybody gets silence (rule R60), unless they wait.
+    pub(super) fn vestibule(waiting: &Waiting) -> Result<Self, CodecFailed> {
+        let mut mixer = Mixer::vestibule(VESTIBULE_LEGS)?;
+        let unplayed = mixer.play(MUSIC, waiting.player()).is_err();
+        debug_assert!(!unplayed, "nothing else plays yet");
+        Ok(Self::with(None, mixer, Arc::default()))
     }
 
     fn with(name: Option<(RoomKey, RoomName)>, mixer: Mixer, cost: Arc<Cost>) -> Self {
@@ -122,10 +136,16 @@ impl Room {
         Ok(())
     }
 
-    /// Tells the mixer which way audio flows.
+    /// Tells the mixer which way audio flows, and what was ordered for the leg.
     pub(super) fn direct(&mut self, index: usize, leg: &Leg) {
         let number = Number(index as u64);
-        for command in [Command::Hear(number, leg.hears()), Command::Send(number, leg.sends())] {
+        let volume = Command::Volume {
+            leg: number,
+            hear: Step::new(leg.volume.hear),
+            speak: Step::new(leg.volume.speak),
+        };
+        let ways = [Command::Hear(number, leg.hears()), Command::Send(number, leg.sends())];
+        for command in ways.into_iter().chain([volume, Command::Wait(number, leg.waits)]) {
             let refused = self.mixer.handle(command).is_err();
             debug_assert!(!refused, "a seated leg is known to its mixer");
         }
@@ -181,13 +201,24 @@ impl Room {
         self.mixer.play(sound, player).err()
     }
 
+    /// Says something to one leg alone, or ends that; gives back what is never said.
+    pub(super) fn say(&mut self, index: usize, speech: Option<Box<Player>>) -> Option<Box<Player>> {
+        self.mixer.say(Number(index as u64), speech)
+    }
+
+    /// Has keys be found in a leg's sound, or no more; gives back what is out of use.
+    pub(super) fn find_keys(&mut self, index: usize, keys: Option<Box<Keys>>) -> Option<Box<Keys>> {
+        self.mixer.find_keys(Number(index as u64), keys)
+    }
+
     pub(super) fn stop_sound(&mut self, sound: Sound) {
         self.mixer.stop(sound);
     }
 
     /// A sound that is over.
     pub(super) fn poll_played(&mut self) -> Option<Box<Player>> {
-        self.mixer.poll_played().map(|(_, player)| player)
+        let played = self.mixer.poll_played().map(|(_, player)| player);
+        played.or_else(|| self.mixer.poll_said())
     }
 
     /// Records on another tape, or on none; gives back the one so far.
@@ -212,7 +243,7 @@ impl Room {
             }
         });
         while let Some(event) = self.mixer.poll_event() {
-            let (Event::Speaking(number, _) | Event::Applied(number)) = event;
+            let (Event::Speaking(number, _) | Event::Applied(number) | Event::Key(number, _) | Event::Said(number)) = event;
             let index = number.0 as usize;
             // A leg that has moved on is told about by the room that it is in.
             let Some(leg) = legs.at_mut(index).filter(|l| l.room == Some(own) && !l.closing) else {
@@ -222,6 +253,8 @@ impl Room {
                 Event::Speaking(_, on) => leg.pending.speaking(on),
                 Event::Applied(_) if std::mem::take(&mut leg.awaits_tick) => leg.pending.applied(),
                 Event::Applied(_) => continue,
+                Event::Key(_, key) => leg.press(key),
+                Event::Said(_) => leg.pending.said(),
             }
             legs.tell(index);
         }

@@ -6,9 +6,10 @@ use mixer::{Player, Rate, Sound};
 
 use super::{
     tone::Tone,
+    voice::Voice,
     wav::{BadWav, Wav},
 };
-use crate::model::media::Prompt;
+use crate::model::{Phrase, media::Prompt};
 
 /// What plays in a room at one time, each once.
 pub(super) const MUSIC: Sound = Sound(0);
@@ -26,6 +27,12 @@ const NOTE: usize = 960;
 /// Level of the notes in dB, where 0 is full scale.
 const NOTE_DB: f64 = -24.0;
 
+/// How often somebody who waits hears that the call is still there, in seconds, where there is no music.
+const SIGN_S: usize = 10;
+
+/// What that sounds like, in Hz.
+pub(super) const SIGN_HZ: f64 = 523.25;
+
 /// Samples of a rate that a mixer knows.
 #[derive(Debug, Clone)]
 pub struct Clip {
@@ -36,7 +43,7 @@ pub struct Clip {
 /// Why a file can't be played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadClip {
-    /// It isn't a WAV file of one channel and 16 bits.
+    /// It isn't a WAV file of one channel.
     #[error(transparent)]
     Wav(#[from] BadWav),
     /// Another rate than 8000, 16000 or 48000 Hz.
@@ -45,12 +52,30 @@ pub enum BadClip {
 }
 
 impl Clip {
-    /// Reads a WAV file's bytes: one channel of 16 bits at 8000, 16000 or 48000 Hz.
+    /// Reads a WAV file's bytes: one channel, in 16 bits or as G.711, at 8000, 16000 or 48000 Hz.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadClip> {
         let Wav { rate, samples } = Wav::parse(bytes)?;
         let rate = Rate::from_hz(rate).ok_or(BadClip::Rate(rate))?;
         let samples = samples.into();
         Ok(Self { samples, rate })
+    }
+
+    pub(super) fn samples(&self) -> &Arc<[i16]> {
+        &self.samples
+    }
+
+    pub(super) fn rate(&self) -> Rate {
+        self.rate
+    }
+
+    /// The same, filled up with silence to so many seconds.
+    fn followed_by_silence(self, seconds: usize) -> Self {
+        let mut samples = self.samples.to_vec();
+        samples.resize(seconds * self.rate.hz() as usize, 0);
+        Self {
+            samples: samples.into(),
+            rate: self.rate,
+        }
     }
 
     /// Two notes, one after the other.
@@ -71,36 +96,60 @@ impl Clip {
 #[derive(Debug)]
 pub(super) struct Sounds {
     music: Option<Clip>,
-    started: Clip,
-    stopped: Clip,
+    voice: Voice,
     joined: Clip,
     left: Clip,
 }
 
 impl Sounds {
-    pub(super) fn new(music: Option<Clip>) -> Result<Self, BadClip> {
-        Ok(Self {
+    pub(super) fn new(music: Option<Clip>, voice: Voice) -> Self {
+        Self {
             music,
-            started: Clip::parse(include_bytes!("prompts/recording-started.wav"))?,
-            stopped: Clip::parse(include_bytes!("prompts/recording-stopped.wav"))?,
+            voice,
             joined: Clip::notes(523.25, 659.26),
             left: Clip::notes(659.26, 523.25),
-        })
+        }
     }
 
     pub(super) fn prompt(&self, prompt: Prompt) -> Box<Player> {
-        let clip = match prompt {
-            Prompt::RecordingStarted => &self.started,
-            Prompt::RecordingStopped => &self.stopped,
-            Prompt::Joined => &self.joined,
-            Prompt::Left => &self.left,
+        match prompt {
+            Prompt::RecordingStarted => self.voice.play("recording-started"),
+            Prompt::RecordingStopped => self.voice.play("recording-stopped"),
+            Prompt::Joined => once(&self.joined),
+            Prompt::Left => once(&self.left),
+        }
+    }
+
+    /// Says something.
+    pub(super) fn speech(&self, phrases: &[Phrase]) -> Box<Player> {
+        self.voice.say(phrases)
+    }
+
+    /// What those hear who wait: the music, or if there is none a sign of life now and then.
+    pub(super) fn waiting(&self) -> Waiting {
+        let (clip, quieter_db) = match &self.music {
+            Some(music) => (music.clone(), MUSIC_QUIETER_DB),
+            None => (Clip::notes(SIGN_HZ, SIGN_HZ).followed_by_silence(SIGN_S), 0),
         };
-        once(clip)
+        Waiting { clip, quieter_db }
     }
 
     pub(super) fn music(&self) -> Option<Box<Player>> {
         let Clip { samples, rate } = self.music.as_ref()?;
         Some(Player::new(Arc::clone(samples), *rate, MUSIC_QUIETER_DB, true))
+    }
+}
+
+/// What is played over and over to those who wait.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    clip: Clip,
+    quieter_db: u8,
+}
+
+impl Waiting {
+    pub(super) fn player(&self) -> Box<Player> {
+        Player::new(Arc::clone(&self.clip.samples), self.clip.rate, self.quieter_db, true)
     }
 }
 
@@ -115,8 +164,8 @@ mod tests {
 
     #[test]
     fn what_is_shipped_can_be_played_and_is_short() {
-        let sounds = Sounds::new(None).expect("they are there");
-        for clip in [&sounds.started, &sounds.stopped, &sounds.joined, &sounds.left] {
+        let sounds = Sounds::new(None, Voice::built_in());
+        for clip in [&sounds.joined, &sounds.left] {
             let ms = clip.samples.len() * 1000 / clip.rate.hz() as usize;
             assert!((200..4000).contains(&ms), "{ms} ms");
             assert!(clip.samples.iter().any(|sample| sample.unsigned_abs() > 1000));

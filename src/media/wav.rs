@@ -1,4 +1,6 @@
-//! WAV files of one channel and 16 bits: all that recordings here need.
+//! WAV files of one channel: written in 16 bits, read in those or as G.711.
+
+use mixer::{Codec, Coder, Rate};
 
 /// Samples and their rate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +18,16 @@ pub enum BadWav {
     #[error("not a WAV file")]
     NotWav,
     /// Another encoding, or more channels.
-    #[error("not one channel of 16-bit PCM")]
+    #[error("not one channel of 16-bit PCM or G.711")]
     Format,
 }
 
 const HEADER: usize = 44;
+
+/// Numbers of encodings (RFC 2361).
 const PCM: u16 = 1;
+const ALAW: u16 = 6;
+const MULAW: u16 = 7;
 
 impl Wav {
     /// The file's bytes.
@@ -37,19 +43,17 @@ impl Wav {
             .strip_prefix(b"RIFF")
             .and_then(|b| b.get(4..)?.strip_prefix(b"WAVE"))
             .ok_or(BadWav::NotWav)?;
-        let mut rate = None;
+        let mut read = None;
         loop {
             let (head, rest) = chunks.split_first_chunk::<8>().ok_or(BadWav::NotWav)?;
             let size = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
             match &head[..4] {
-                b"fmt " => rate = Some(format(rest.get(..size).ok_or(BadWav::NotWav)?)?),
+                b"fmt " => read = Some(format(rest.get(..size).ok_or(BadWav::NotWav)?)?),
                 b"data" => {
                     let data = &rest[..size.min(rest.len())];
-                    let samples = data.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect();
-                    return Ok(Self {
-                        rate: rate.ok_or(BadWav::NotWav)?,
-                        samples,
-                    });
+                    let (rate, encoding) = read.ok_or(BadWav::NotWav)?;
+                    let samples = encoding.decode(data);
+                    return Ok(Self { rate, samples });
                 }
                 _ => {}
             }
@@ -78,14 +82,36 @@ pub(super) fn header(rate: u32, size: u32) -> [u8; HEADER] {
     header
 }
 
-/// Checks a format chunk, and gives the rate.
-fn format(chunk: &[u8]) -> Result<u32, BadWav> {
+/// How samples are written.
+#[derive(Debug, Clone, Copy)]
+enum Encoding {
+    Pcm,
+    G711(Codec),
+}
+
+impl Encoding {
+    fn decode(self, data: &[u8]) -> Vec<i16> {
+        match self {
+            Self::Pcm => data.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])).collect(),
+            // G.711 needs nothing that could be lacking.
+            Self::G711(codec) => Coder::new(codec, Rate::Narrow)
+                .map(|mut coder| coder.decode(data))
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Checks a format chunk; gives the rate and the encoding.
+fn format(chunk: &[u8]) -> Result<(u32, Encoding), BadWav> {
     let chunk: &[u8; 16] = chunk.first_chunk().ok_or(BadWav::NotWav)?;
     let half = |at: usize| u16::from_le_bytes([chunk[at], chunk[at + 1]]);
-    if (half(0), half(2), half(14)) != (PCM, 1, 16) {
-        return Err(BadWav::Format);
-    }
-    Ok(u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]))
+    let encoding = match (half(0), half(2), half(14)) {
+        (PCM, 1, 16) => Encoding::Pcm,
+        (ALAW, 1, 8) => Encoding::G711(Codec::Pcma),
+        (MULAW, 1, 8) => Encoding::G711(Codec::Pcmu),
+        _ => return Err(BadWav::Format),
+    };
+    Ok((u32::from_le_bytes([chunk[4], chunk[5], chunk[6], chunk[7]]), encoding))
 }
 
 #[cfg(test)]
@@ -100,6 +126,21 @@ mod tests {
         };
         assert_eq!(wav.to_bytes().len(), HEADER + 10);
         assert_eq!(Wav::parse(&wav.to_bytes()), Ok(wav));
+    }
+
+    #[test]
+    fn g711_is_read() {
+        for (encoding, silence) in [(MULAW, 0xff), (ALAW, 0xd5)] {
+            let mut bytes = header(8000, 3).to_vec();
+            bytes[20..22].copy_from_slice(&encoding.to_le_bytes());
+            bytes[34..36].copy_from_slice(&8u16.to_le_bytes());
+            bytes.extend([silence; 3]);
+            let wav = Wav::parse(&bytes).expect("a good file");
+            assert!(
+                wav.samples.len() == 3 && wav.samples.iter().all(|sample| sample.abs() < 16),
+                "{wav:?}"
+            );
+        }
     }
 
     #[test]

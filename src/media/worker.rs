@@ -28,6 +28,7 @@ use super::{
     room::Room,
     shared::SharedPort,
     slab::Slab,
+    sounds::Waiting,
     sys::{Epoll, Ticker, Wake},
 };
 use crate::{
@@ -35,6 +36,7 @@ use crate::{
     rtp::{Kind, rtcp::NtpClock},
 };
 
+mod aside;
 mod orders;
 mod shared;
 
@@ -76,6 +78,7 @@ pub(super) struct Setup {
     pub(super) clock: NtpClock,
     pub(super) rng: StdRng,
     pub(super) vestibule: Room,
+    pub(super) waiting: Waiting,
     pub(super) stock: Stock,
 }
 
@@ -109,6 +112,8 @@ pub(super) struct Worker {
     ports: Vec<Option<SharedPort>>,
     /// When consent at them is looked at again.
     consent_due: Instant,
+    /// For another vestibule, should this one fail.
+    waiting: Waiting,
     stock: Stock,
     /// The clerk was asked to fill it up.
     awaits_supply: bool,
@@ -146,6 +151,7 @@ impl Worker {
             rooms: vec![Some(Box::new(setup.vestibule))],
             ports: Vec::new(),
             consent_due: Instant::now(),
+            waiting: setup.waiting,
             stock: setup.stock,
             awaits_supply: false,
             waits_told: 0,
@@ -358,6 +364,7 @@ impl Worker {
             if leg.pending.waits() {
                 self.legs.tell(index);
             }
+            self.begin_speech(index);
         }
         self.outbox.flush();
     }
@@ -385,7 +392,7 @@ impl Worker {
         add(&self.counters.panics, 1);
         let Some(mut room) = self.rooms[index].take() else { return };
         if index == VESTIBULE {
-            self.rooms[VESTIBULE] = Room::vestibule().ok().map(Box::new);
+            self.rooms[VESTIBULE] = Room::vestibule(&self.waiting).ok().map(Box::new);
         }
         let closing = std::mem::take(&mut room.closing);
         let _ = self.tasks.send(Task::Failed(room));

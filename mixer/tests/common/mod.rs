@@ -13,7 +13,15 @@ pub(crate) const CODECS: [Codec; 4] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Co
 #[derive(Clone, Copy)]
 pub(crate) enum Says {
     Nothing,
-    Tone { hz: f64, amplitude: f64 },
+    Tone {
+        hz: f64,
+        amplitude: f64,
+    },
+    /// Two tones, each of that amplitude.
+    Pair {
+        hz: [f64; 2],
+        amplitude: f64,
+    },
 }
 
 /// One simulated phone.
@@ -147,6 +155,10 @@ impl Phone {
         match self.says {
             Says::Nothing => 0,
             Says::Tone { hz, amplitude } => (amplitude * (TAU * hz * n as f64 / self.hz() as f64).sin()) as i16,
+            Says::Pair { hz, amplitude } => {
+                let tone = |hz: f64| (TAU * hz * n as f64 / self.hz() as f64).sin();
+                (amplitude * (tone(hz[0]) + tone(hz[1]))) as i16
+            }
         }
     }
 

@@ -14,7 +14,9 @@ use super::{
         pace::{PHASE, PHASES},
         ports::{Ports, Slot},
         room::Room,
+        sounds::Sounds,
         sys::{Epoll, Ticker, Wake, memory},
+        voice::Voice,
         whereabouts::Whereabouts,
         worker::{Setup, Worker},
     },
@@ -33,6 +35,7 @@ use crate::rtp::{
 fn lone_worker(others: Vec<Line>) -> (Worker, Line) {
     let wake = Arc::new(Wake::new().expect("eventfd"));
     let (line, mailbox) = Line::new(Arc::clone(&wake));
+    let waiting = Sounds::new(None, Voice::built_in()).waiting();
     let worker = Worker::new(Setup {
         own: 0,
         lines: std::iter::once(line.clone()).chain(others).collect(),
@@ -47,7 +50,8 @@ fn lone_worker(others: Vec<Line>) -> (Worker, Line) {
         gauge: Arc::default(),
         clock: NtpClock::new(Instant::now(), Duration::ZERO),
         rng: StdRng::seed_from_u64(1),
-        vestibule: Room::vestibule().expect("a vestibule"),
+        vestibule: Room::vestibule(&waiting).expect("a vestibule"),
+        waiting,
         stock: Stock::new().expect("codec states"),
     })
     .expect("a worker");

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+mod aside;
 mod browser;
 mod hot;
 mod quality;

@@ -22,8 +22,8 @@ const GONE_DB: f64 = -55.0;
 /// A leg, configured, and the phone at its other end.
 pub(super) struct Caller {
     pub(super) leg: LegId,
-    phone: Softphone,
-    media: LegMedia,
+    pub(super) phone: Softphone,
+    pub(super) media: LegMedia,
 }
 
 pub(super) fn call(world: &mut World, codec: Codec, hz: f64) -> Caller {
@@ -63,7 +63,7 @@ impl Caller {
     }
 
     /// Packets go on, and the tone isn't in them.
-    fn misses(&self, hz: f64) {
+    pub(super) fn misses(&self, hz: f64) {
         wait_for(&format!("{hz} Hz to be gone"), || {
             self.level(hz).is_some_and(|level| level < GONE_DB)
         });

@@ -167,6 +167,10 @@ impl Worker {
             LegOrder::Configure(media, audio) => self.configure(now, index, *media, audio),
             LegOrder::Place(spot) => self.place(index, spot),
             LegOrder::Mute(on) => self.mute(index, on),
+            LegOrder::Say(speech) => self.say(index, speech),
+            LegOrder::Wait(on) => self.wait(index, on),
+            LegOrder::Volume(volume) => self.set_volume(index, volume),
+            LegOrder::FindKeys(keys) => self.find_keys(index, keys),
             LegOrder::Measure(tell) => {
                 if let Some(stats) = self.measure(index) {
                     // Whoever asked may have run out of patience.
@@ -190,6 +194,8 @@ impl Worker {
                 self.directory.insert(id, Where::Coming(VecDeque::new()));
             }
             LegOrder::Configure(_, Some(audio)) => self.discard(audio),
+            LegOrder::Say(Some(speech)) => self.put_away(Task::Played(speech)),
+            LegOrder::FindKeys(Some(keys)) => self.put_away(Task::Unneeded(keys)),
             LegOrder::Place(spot) if spot.worker != self.own => self.lines[spot.worker].send(Order::Arrive(id, None)),
             // It has moved on meanwhile.
             LegOrder::News(whereabouts, news) if whereabouts.worker() != self.own => {
@@ -200,6 +206,10 @@ impl Worker {
             | LegOrder::Configure(_, None)
             | LegOrder::Place(_)
             | LegOrder::Mute(_)
+            | LegOrder::Say(None)
+            | LegOrder::Wait(_)
+            | LegOrder::Volume(_)
+            | LegOrder::FindKeys(None)
             | LegOrder::Measure(_)
             | LegOrder::Close => {}
         }
@@ -274,6 +284,8 @@ impl Worker {
             }
             (None, None) => {}
         }
+        self.mind_keys(index);
+        self.begin_speech(index);
     }
 
     fn mute(&mut self, index: usize, on: bool) {
@@ -302,6 +314,7 @@ impl Worker {
         self.unseat(index);
         let Some(leg) = self.legs.at_mut(index) else { return };
         leg.spot = spot;
+        leg.waits &= spot.room.is_none();
         if spot.worker == self.own {
             return self.seat(index);
         }
@@ -327,6 +340,8 @@ impl Worker {
             Ok(()) => leg.room = Some(at),
             Err(audio) => leg.audio = audio,
         }
+        self.mind_keys(index);
+        self.begin_speech(index);
     }
 
     /// Takes a leg from its seat; its audio is with it then.
@@ -379,6 +394,11 @@ impl Worker {
     }
 
     fn discard(&self, audio: Box<LegAudio>) {
-        let _ = self.tasks.send(Task::Drop(audio));
+        self.put_away(Task::Drop(audio));
+    }
+
+    /// Has the clerk drop something.
+    pub(super) fn put_away(&self, task: Task) {
+        let _ = self.tasks.send(task);
     }
 }

@@ -127,6 +127,7 @@ impl Worker {
         if leg.pending.waits() {
             self.legs.tell(index);
         }
+        self.begin_speech(index);
     }
 
     /// Takes what other threads' ports have passed on, and sends on what is for a leg that has moved meanwhile.
