@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use data_encoding::BASE64;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData as _};
+use sha2::{Digest as _, Sha256};
 
 /// An authority with one server to vouch for.
 #[derive(Debug)]
@@ -34,6 +36,13 @@ impl Authority {
     /// Its own certificate.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.join("authority.pem")
+    }
+
+    /// The server's key as browsers are told of it: SHA-256 over its `SubjectPublicKeyInfo`, in Base64.
+    pub(crate) fn pin(&self) -> String {
+        let key = fs::read_to_string(self.folder.join("key.pem")).expect("written");
+        let key = KeyPair::from_pem(&key).expect("a key");
+        BASE64.encode(&Sha256::digest(key.subject_public_key_info()))
     }
 
     /// Writes another certificate and key for the server.

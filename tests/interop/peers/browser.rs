@@ -1,15 +1,13 @@
 //! A headless Chromium on a page of ours, which takes a call with its microphone; the test carries offer and answer.
 
 use std::{
+    collections::VecDeque,
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::Stdio,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -31,25 +29,42 @@ const PRESENT_DB: f64 = -45.0;
 #[derive(Debug)]
 pub(crate) struct Browser {
     pub(crate) events: Events,
-    hangs_up: Arc<AtomicBool>,
+    orders: Arc<Mutex<VecDeque<&'static str>>>,
     _child: Supervised,
 }
+
+/// What a page asks for and gets: path and body in, kind and text out.
+type Page<'a> = dyn FnMut(&str, &str) -> (&'static str, String) + 'a;
 
 impl Browser {
     /// Starts it with a microphone that hears a tone. `carry` takes the page's offer to the server, and brings the answer.
     pub(crate) fn start(folder: &Path, tone: u32, mut carry: impl FnMut(&str) -> String + Send + 'static) -> Self {
+        Self::open(folder, tone, &[], move |path, body| match path {
+            "/" => ("text/html", include_str!("browser/call.html").to_owned()),
+            "/offer" => ("application/sdp", carry(body)),
+            _ => ("text/plain", String::new()),
+        })
+    }
+
+    /// Starts it on another page, with further arguments.
+    pub(crate) fn open(
+        folder: &Path,
+        tone: u32,
+        arguments: &[String],
+        mut page: impl FnMut(&str, &str) -> (&'static str, String) + Send + 'static,
+    ) -> Self {
         let folder = folder.join("browser");
         fs::create_dir_all(&folder).expect("writable");
         let microphone = folder.join("tone.wav");
         sound::write_tone(&microphone, tone, 48_000, Duration::from_secs(60));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let page = format!("http://{}/", listener.local_addr().expect("bound"));
-        let hangs_up = Arc::new(AtomicBool::new(false));
-        let says = Arc::clone(&hangs_up);
+        let address = format!("http://{}/", listener.local_addr().expect("bound"));
+        let orders = Arc::default();
+        let given = Arc::clone(&orders);
         let events = Events::new("browser", move |tell| {
             for stream in listener.incoming().flatten() {
                 // A browser that goes away in the middle has nothing to tell.
-                let _ = serve(&stream, &mut carry, tell, &says);
+                let _ = serve(&stream, &mut page, tell, &given);
             }
         });
         let mut command = child::command("chromium", "chromium").expect("./check installs it");
@@ -65,14 +80,15 @@ impl Browser {
             .args(["--use-fake-device-for-media-stream", "--allow-loopback-in-peer-connection"])
             .arg(format!("--use-file-for-fake-audio-capture={}", microphone.display()))
             .arg(format!("--user-data-dir={}", folder.join("profile").display()))
-            .arg(page)
+            .args(arguments)
+            .arg(address)
             .env("HOME", &folder)
             .stdin(Stdio::null());
         let log = fs::File::create(folder.join("log")).expect("writable");
         command.stdout(log.try_clone().expect("a descriptor")).stderr(log);
         Self {
             events,
-            hangs_up,
+            orders,
             _child: Supervised::start("chromium", command).expect("it starts"),
         }
     }
@@ -87,16 +103,21 @@ impl Browser {
 
     /// Has the page end its call, as when its tab is closed.
     pub(crate) fn hang_up(&self) {
-        self.hangs_up.store(true, Ordering::Relaxed);
+        self.order("hang up");
+    }
+
+    /// Has the page do something, soon.
+    pub(crate) fn order(&self, order: &'static str) {
+        self.orders.lock().expect("nobody panicked").push_back(order);
     }
 }
 
 /// Answers one request.
 fn serve(
     stream: &TcpStream,
-    carry: &mut impl FnMut(&str) -> String,
+    page: &mut Page<'_>,
     tell: &mut dyn FnMut(Value),
-    hangs_up: &AtomicBool,
+    orders: &Mutex<VecDeque<&'static str>>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut head = Vec::new();
@@ -113,14 +134,13 @@ fn serve(
     reader.read_exact(&mut body)?;
     let body = String::from_utf8_lossy(&body).into_owned();
     let (kind, answer) = match head.split(' ').nth(1) {
-        Some("/") => ("text/html", include_str!("browser.html").to_owned()),
-        Some("/offer") => ("application/sdp", carry(&body)),
         Some("/report") => {
             tell(serde_json::from_str(&body).unwrap_or(Value::String(body)));
-            let order = if hangs_up.load(Ordering::Relaxed) { "hang up" } else { "" };
-            ("text/plain", order.to_owned())
+            let order = orders.lock().expect("nobody panicked").pop_front();
+            ("text/plain", order.unwrap_or_default().to_owned())
         }
-        _ => ("text/plain", String::new()),
+        Some("/common.js") => ("text/javascript", include_str!("browser/common.js").to_owned()),
+        path => page(path.unwrap_or_default(), &body),
     };
     let length = answer.len();
     let mut stream = stream;

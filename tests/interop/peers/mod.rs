@@ -8,6 +8,7 @@ pub(crate) mod dns;
 pub(crate) mod events;
 pub(crate) mod folder;
 pub(crate) mod gate;
+pub(crate) mod jssip;
 pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod script;

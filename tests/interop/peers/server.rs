@@ -38,6 +38,7 @@ struct Ports {
     udp: SocketAddr,
     tcp: SocketAddr,
     tls: SocketAddr,
+    wss: SocketAddr,
 }
 
 /// Where a configuration differs from that of most tests.
@@ -116,7 +117,8 @@ impl Server {
         let ports = Ports {
             udp: address("udp").expect("it listens by UDP"),
             tcp: address("tcp").expect("by TCP"),
-            tls: address("tls").expect("and by TLS"),
+            tls: address("tls").expect("by TLS"),
+            wss: address("wss").expect("and by secure WebSocket"),
         };
         (child, ports)
     }
@@ -153,6 +155,11 @@ impl Server {
     /// Where it takes calls by TLS.
     pub(crate) fn tls(&self) -> SocketAddr {
         self.ports.tls
+    }
+
+    /// Where it takes calls by secure WebSocket.
+    pub(crate) fn wss(&self) -> SocketAddr {
+        self.ports.wss
     }
 
     /// Who vouches for it.
@@ -291,7 +298,7 @@ fn config(prosody: &Prosody, special: &Special<'_>) -> String {
     let setup = prosody.setup();
     let Special { media, chat_server, more } = special;
     let mut text = format!(
-        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tls:127.0.0.1:0']\n\
+        "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tls:127.0.0.1:0', 'wss:127.0.0.1:0']\n\
          tls_certificate = 'certificate.pem'\ntls_key = 'key.pem'\nnotify_interval_s = 1\ndigest = ['md5']\n\n\
          [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n{media}\n\n\
          [xmpp]\nserver = '{}'\nrooms = 'rooms.localhost'\nphones = 'phones.localhost'\nsecret = '{}'\n\n\

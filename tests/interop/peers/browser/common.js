@@ -1,7 +1,3 @@
-<!doctype html>
-<title>a call</title>
-<audio id="far" autoplay></audio>
-<script>
 const report = async what => (await fetch("/report", {method: "POST", body: JSON.stringify(what)})).text();
 
 // The loudest frequency of what is heard, in Hz, and its level in dB of the analyser.
@@ -21,35 +17,19 @@ async function transport(pc) {
             received: received.packetsReceived, lost: received.packetsLost};
 }
 
-async function call() {
-    const raw = {echoCancellation: false, autoGainControl: false, noiseSuppression: false};
-    const microphone = await navigator.mediaDevices.getUserMedia({audio: raw});
-    const pc = new RTCPeerConnection({bundlePolicy: "max-bundle"});
-    microphone.getTracks().forEach(track => pc.addTrack(track, microphone));
-    pc.addTransceiver("video", {direction: "recvonly"});
+// What is said here, as it is.
+const microphone = () => navigator.mediaDevices.getUserMedia({
+    audio: {echoCancellation: false, autoGainControl: false, noiseSuppression: false}
+});
+
+// Plays what comes over a connection; gives what knows its frequencies.
+function listen(pc) {
     const context = new AudioContext();
     const analyser = new AnalyserNode(context, {fftSize: 8192, smoothingTimeConstant: 0});
-    pc.ontrack = event => {
+    pc.addEventListener("track", event => {
         // Without an element that plays it, nothing of the track is decoded.
         document.getElementById("far").srcObject = event.streams[0] || new MediaStream([event.track]);
         context.createMediaStreamSource(new MediaStream([event.track])).connect(analyser);
-    };
-    await pc.setLocalDescription(await pc.createOffer());
-    await new Promise(done => {
-        const check = () => pc.iceGatheringState === "complete" && done();
-        pc.onicegatheringstatechange = check;
-        check();
     });
-    const answer = await (await fetch("/offer", {method: "POST", body: pc.localDescription.sdp})).text();
-    await pc.setRemoteDescription({type: "answer", sdp: answer});
-    const timer = setInterval(async () => {
-        const order = await report({state: pc.connectionState, ...loudest(analyser), ...await transport(pc)});
-        if (order === "hang up") {
-            clearInterval(timer);
-            pc.close();
-        }
-    }, 200);
+    return analyser;
 }
-
-call().catch(error => report({error: String(error)}));
-</script>
