@@ -53,6 +53,8 @@ pub(super) fn read(
         ("sip.refused", sip.refused),
         ("sip.overload", sip.overload),
         ("sip.throttled", sip.throttled),
+        ("sip.unproven", sip.unproven),
+        ("sip.flooding", sip.flooding),
         ("sip.unanswered", sip.unanswered),
         ("sip.timed_out", sip.timed_out),
         ("sip.unsendable", sip.unsendable),

@@ -4,6 +4,7 @@
 //! ever waits: a datagram that the kernel won't take is lost, a connection that doesn't keep up is cut.
 
 mod connections;
+mod places;
 mod stream;
 mod tls;
 mod udp;
@@ -45,7 +46,7 @@ pub struct SipSocketCounters {
     pub connections_cut: AtomicU64,
     /// Connections closed because they said nothing, or nothing to the end, for too long.
     pub connections_idle: AtomicU64,
-    /// TLS handshakes refused because there were too many at a time, in all or from one address.
+    /// TLS handshakes refused, or given up for somebody else's, because there were too many at a time, in all or from one address.
     pub handshakes_refused: AtomicU64,
     /// TLS handshakes that took too long.
     pub handshakes_late: AtomicU64,

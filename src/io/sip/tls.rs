@@ -3,9 +3,8 @@
 //! Versions 1.2 and 1.3. Peers may be asked for certificates too: what one proves is told once for its connection.
 
 use std::{
-    collections::BTreeMap,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -28,7 +27,10 @@ use tokio_rustls::{
 };
 use tracing::{debug, warn};
 
-use super::SipSocketCounters;
+use super::{
+    SipSocketCounters,
+    places::{Places, Room},
+};
 use crate::{model::certificate, sip::customer};
 
 /// How long and how many.
@@ -36,16 +38,18 @@ use crate::{model::certificate, sip::customer};
 pub(super) struct HandshakeLimits {
     /// How long one may take: three round trips to anywhere, and a lost packet or two.
     pub(super) time: Duration,
-    /// How many may be under way; each may hold 64 KiB of a message that doesn't end.
-    pub(super) in_all: usize,
-    /// How many of them from one address: an office behind one NAT, after its switch was restarted.
-    pub(super) per_source: usize,
+    /// How many of theirs may be under way.
+    pub(super) room: Room,
 }
 
 const LIMITS: HandshakeLimits = HandshakeLimits {
     time: Duration::from_secs(10),
-    in_all: 512,
-    per_source: 128,
+    room: Room {
+        // Each may hold 64 KiB of a message that doesn't end.
+        in_all: 512,
+        // An office behind one NAT, after its switch was restarted.
+        per_source: 128,
+    },
 };
 
 /// Whose certificates we ask those for who connect by TLS. Browsers, who come by WebSocket, are asked for none: they would ask their users.
@@ -225,28 +229,15 @@ pub(super) enum End {
 #[derive(Debug)]
 pub(super) struct Handshakes {
     tls: Mutex<Option<Tls>>,
-    under_way: Mutex<UnderWay>,
+    places: Places,
     counters: Arc<SipSocketCounters>,
-}
-
-#[derive(Debug, Default)]
-struct UnderWay {
-    in_all: usize,
-    per_source: BTreeMap<IpAddr, usize>,
-}
-
-/// A place among the handshakes under way; given back when dropped.
-#[derive(Debug)]
-struct Place<'h> {
-    source: IpAddr,
-    handshakes: &'h Handshakes,
 }
 
 impl Handshakes {
     pub(super) fn new(tls: Option<Tls>, counters: Arc<SipSocketCounters>) -> Self {
         Self {
             tls: Mutex::new(tls),
-            under_way: Mutex::default(),
+            places: Places::default(),
             counters,
         }
     }
@@ -256,17 +247,32 @@ impl Handshakes {
         *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = Some(tls);
     }
 
-    /// A protected stream over a new connection, or nothing, which is counted.
+    /// A protected stream over a new connection, or nothing, which is counted. Those that we begin take nobody's place.
     pub(super) async fn secure(&self, stream: TcpStream, remote: SocketAddr, end: End) -> Option<TlsStream<TcpStream>> {
         let Some(tls) = self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
             SipSocketCounters::count(&self.counters.handshakes_failed);
             return None;
         };
-        let Some(_place) = self.place(customer(remote.ip()), tls.limits) else {
-            SipSocketCounters::count(&self.counters.handshakes_refused);
-            return None;
-        };
-        match timeout(tls.limits.time, handshake(&tls, stream, remote, end)).await {
+        match end {
+            End::Client(_) => self.hurry(&tls, stream, remote, end).await,
+            End::Server | End::Browsers => {
+                let Some((_place, lost)) = self.places.take(customer(remote.ip()), tls.limits.room) else {
+                    SipSocketCounters::count(&self.counters.handshakes_refused);
+                    return None;
+                };
+                tokio::select! {
+                    secured = self.hurry(&tls, stream, remote, end) => secured,
+                    _ = lost => {
+                        SipSocketCounters::count(&self.counters.handshakes_refused);
+                        None
+                    }
+                }
+            }
+        }
+    }
+
+    async fn hurry(&self, tls: &Tls, stream: TcpStream, remote: SocketAddr, end: End) -> Option<TlsStream<TcpStream>> {
+        match timeout(tls.limits.time, handshake(tls, stream, remote, end)).await {
             Ok(Ok(secured)) => Some(secured),
             Ok(Err(error)) => {
                 // Anybody may make as many as they like, and have us make some (rule R48).
@@ -277,30 +283,6 @@ impl Handshakes {
             Err(_) => {
                 SipSocketCounters::count(&self.counters.handshakes_late);
                 None
-            }
-        }
-    }
-
-    fn place(&self, source: IpAddr, limits: HandshakeLimits) -> Option<Place<'_>> {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        let from_there = under_way.per_source.get(&source).copied().unwrap_or_default();
-        if under_way.in_all >= limits.in_all || from_there >= limits.per_source {
-            return None;
-        }
-        under_way.in_all += 1;
-        under_way.per_source.insert(source, from_there + 1);
-        Some(Place { source, handshakes: self })
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut under_way = self.handshakes.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        under_way.in_all -= 1;
-        if let Some(count) = under_way.per_source.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                under_way.per_source.remove(&self.source);
             }
         }
     }

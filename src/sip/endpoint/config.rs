@@ -51,6 +51,12 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Subscriptions of one source address.
     pub subscriptions_per_source: usize,
+    /// Transactions in all of callers who were asked to prove who they are.
+    pub unproven: usize,
+    /// Transactions of one source address of callers who were asked to prove who they are.
+    pub unproven_per_source: usize,
+    /// Messages that one source address may send in a second, lastingly; twice as many at once. More are dropped.
+    pub messages_per_source: u32,
 }
 
 impl Default for Limits {
@@ -65,6 +71,11 @@ impl Default for Limits {
             // Conference-aware phones subscribe once a call, monitors besides.
             subscriptions: 20_000,
             subscriptions_per_source: 10_000,
+            // 256 a second of those who are asked and say nothing more, for 32 s by UDP; honest callers are asked once an hour or so.
+            unproven: 32_768,
+            unproven_per_source: 8_192,
+            // A fifth of what one processor reads.
+            messages_per_source: 10_000,
         }
     }
 }

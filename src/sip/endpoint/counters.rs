@@ -25,6 +25,10 @@ pub struct Counters {
     pub overload: u64,
     /// Requests dropped because their source had too many refused lately (rule R48).
     pub throttled: u64,
+    /// Requests answered 503 because too many of their source had been asked for credentials and shown none.
+    pub unproven: u64,
+    /// Messages dropped unread because their source had sent too many.
+    pub flooding: u64,
     /// Requests that the application never answered.
     pub unanswered: u64,
     /// Transactions of ours that nobody answered.

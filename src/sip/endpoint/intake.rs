@@ -11,7 +11,7 @@ use crate::sip::{
     msg::{HeaderError, Headers, Malformed, Message, Method, Name, Request, Response},
     refer,
     subscription::Subscribe,
-    transaction::{Kind, Known, Reply, Seen, ServerId, note_source},
+    transaction::{Kind, Known, Reply, Seen, ServerId, note_source, shows_credentials},
 };
 
 impl Endpoint {
@@ -93,8 +93,11 @@ impl Endpoint {
             self.core.wire.counters.throttled += 1;
             return;
         }
-        if !self.core.wire.sources.take(Kind::Transaction, source) {
-            self.core.wire.counters.overload += 1;
+        let too_many_unproven =
+            seen.to_tag.is_none() && !shows_credentials(&request) && self.core.wire.sources.is_full(Kind::Unproven, source);
+        self.core.wire.counters.unproven += u64::from(too_many_unproven);
+        if too_many_unproven || !self.core.wire.sources.take(Kind::Transaction, source) {
+            self.core.wire.counters.overload += u64::from(!too_many_unproven);
             let mut response = Response::to_request(&request, 503);
             response.headers.push(Name::RetryAfter, OVERLOAD_RETRY);
             return self.answer_without_transaction(seen.response_target(), response);

@@ -74,6 +74,12 @@ impl Endpoint {
 
     /// Takes what the sockets report.
     pub fn handle_inbound(&mut self, now: Instant, inbound: Inbound) {
+        if let Inbound::Datagram { flow, .. } | Inbound::Message { flow, .. } = &inbound
+            && !self.core.wire.sources.admits(now, flow.remote.ip())
+        {
+            self.core.wire.counters.flooding += 1;
+            return;
+        }
         match inbound {
             Inbound::Datagram { flow, bytes } => self.handle_message(now, flow, super::msg::parse_datagram(&bytes)),
             Inbound::Message { flow, message } => self.handle_message(now, flow, message),

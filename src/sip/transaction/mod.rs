@@ -23,7 +23,7 @@ pub(crate) use client::OurContact;
 pub(crate) use clients::{Clients, Failure, Outgoing, Report};
 pub(crate) use dice::Dice;
 pub(crate) use key::{Seen, note_source};
-pub(crate) use servers::{Known, Reply, Servers};
+pub(crate) use servers::{Known, Reply, Servers, shows_credentials};
 pub(crate) use sources::{Kind, Sources, customer};
 pub(crate) use ways::{Unsendable, Ways};
 

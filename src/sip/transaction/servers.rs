@@ -85,6 +85,8 @@ struct Server {
     /// Outside of any dialog and without credentials, or with: how a refusal of it is judged (rule R48).
     initial: bool,
     credentials: bool,
+    /// It holds a place among the callers who were asked to prove who they are.
+    unproven: bool,
     /// What responses start from; dropped with the final one.
     template: Option<Box<Response>>,
     record_route: Headers,
@@ -163,6 +165,11 @@ impl Server {
         response.to_bytes()
     }
 
+    /// Whether answering so asks somebody for credentials who had shown none.
+    fn is_asked_for_proof(&self, status: u16) -> bool {
+        self.initial && !self.credentials && matches!(status, 401 | 407)
+    }
+
     /// Whether answering so counts against the source (rule R48): not a first 401 or 407, which every honest caller gets, nor what says that we
     /// or the callee are busy.
     fn counts_as_refusal(&self, status: u16) -> bool {
@@ -171,6 +178,11 @@ impl Server {
             && (self.credentials || !matches!(status, 401 | 407))
             && !matches!(status, 480 | 486 | 487 | 500 | 503)
     }
+}
+
+/// Whether somebody tries to prove who they are.
+pub(crate) fn shows_credentials(request: &Request) -> bool {
+    request.headers.has(Name::Authorization) || request.headers.has(Name::ProxyAuthorization)
 }
 
 /// All server transactions.
@@ -248,7 +260,8 @@ impl Servers {
             fallback: seen.response_fallback(),
             source: seen.flow.remote.ip(),
             initial: seen.to_tag.is_none(),
-            credentials: request.headers.has(Name::Authorization) || request.headers.has(Name::ProxyAuthorization),
+            credentials: shows_credentials(request),
+            unproven: false,
             template: Some(Box::new(template)),
             record_route,
             last: None,
@@ -272,6 +285,9 @@ impl Servers {
         let sent = server.respond(now, wire, reply);
         if sent && server.counts_as_refusal(status) {
             wire.sources.refused(now, server.source);
+        }
+        if sent && server.is_asked_for_proof(status) && !server.unproven {
+            server.unproven = wire.sources.take(Kind::Unproven, server.source);
         }
         self.settle(wire, id);
         sent
@@ -352,6 +368,9 @@ impl Servers {
                 self.by_merge_key.remove(key);
             }
             wire.sources.give_back(Kind::Transaction, server.source);
+            if server.unproven {
+                wire.sources.give_back(Kind::Unproven, server.source);
+            }
         }
     }
 }

@@ -12,6 +12,8 @@ use crate::sip::endpoint::Limits;
 const REFUSAL_COST: Duration = Duration::from_millis(50);
 /// How far a source may run ahead of that: 200 refusals at once, as from a gateway whose room has just gone.
 const REFUSAL_BURST: Duration = Duration::from_secs(10);
+/// How far a source may run ahead of its lasting rate of messages.
+const MESSAGES_AHEAD: Duration = Duration::from_secs(2);
 /// Sources remembered, about 100 bytes each. More senders than that at once are forged; the limits in all hold for them.
 const MAX_SOURCES: usize = 16_384;
 /// How often a full table is searched for entries that can go: the search takes about a millisecond.
@@ -26,18 +28,20 @@ pub(crate) enum Kind {
     Call,
     /// Subscriptions.
     Subscription,
+    /// Server transactions in which the caller was asked for credentials, and had shown none.
+    Unproven,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Held([usize; 3]);
+struct Held([usize; 4]);
 
 impl Held {
+    fn count(self, kind: Kind) -> usize {
+        self.0[kind as usize]
+    }
+
     fn of(&mut self, kind: Kind) -> &mut usize {
-        &mut self.0[match kind {
-            Kind::Transaction => 0,
-            Kind::Call => 1,
-            Kind::Subscription => 2,
-        }]
+        &mut self.0[kind as usize]
     }
 }
 
@@ -46,11 +50,14 @@ struct Source {
     held: Held,
     /// When all its refusals so far are paid for.
     paid_at: Option<Instant>,
+    /// When all its messages so far would be through at its lasting rate.
+    through_at: Option<Instant>,
 }
 
 impl Source {
     fn is_idle(&self, now: Instant) -> bool {
-        self.held.0 == [0; 3] && self.paid_at.is_none_or(|at| at <= now)
+        let over = |at: Option<Instant>| at.is_none_or(|at| at <= now);
+        self.held.0 == [0; 4] && over(self.paid_at) && over(self.through_at)
     }
 }
 
@@ -73,13 +80,19 @@ impl Sources {
         }
     }
 
-    /// Takes one more for a source; `false` if it or all of them have reached their limit.
-    pub(crate) fn take(&mut self, kind: Kind, address: IpAddr) -> bool {
-        let (all, each) = match kind {
+    /// How many there may be in all, and of one source.
+    fn limits_of(&self, kind: Kind) -> (usize, usize) {
+        match kind {
             Kind::Transaction => (self.limits.transactions, self.limits.transactions_per_source),
             Kind::Call => (self.limits.calls, self.limits.calls_per_source),
             Kind::Subscription => (self.limits.subscriptions, self.limits.subscriptions_per_source),
-        };
+            Kind::Unproven => (self.limits.unproven, self.limits.unproven_per_source),
+        }
+    }
+
+    /// Takes one more for a source; `false` if it or all of them have reached their limit.
+    pub(crate) fn take(&mut self, kind: Kind, address: IpAddr) -> bool {
+        let (all, each) = self.limits_of(kind);
         // Never more entries than things held and refusals remembered, so this insertion is bounded by the limits.
         let source = self.by_address.entry(customer(address)).or_default();
         if *self.total.of(kind) >= all || *source.held.of(kind) >= each {
@@ -105,16 +118,41 @@ impl Sources {
 
     /// Notes that a request of this source was refused.
     pub(crate) fn refused(&mut self, now: Instant, address: IpAddr) {
+        if let Some(source) = self.remember(now, address) {
+            let from = source.paid_at.map_or(now, |at| at.max(now));
+            source.paid_at = Some(from + REFUSAL_COST);
+        }
+    }
+
+    /// Whether a message of this source is looked at: not if there were too many lately.
+    pub(crate) fn admits(&mut self, now: Instant, address: IpAddr) -> bool {
+        let cost = Duration::from_secs(1) / self.limits.messages_per_source.max(1);
+        let Some(source) = self.remember(now, address) else { return true };
+        let through_at = source.through_at.map_or(now, |at| at.max(now)) + cost;
+        let admitted = through_at <= now + MESSAGES_AHEAD;
+        if admitted {
+            source.through_at = Some(through_at);
+        }
+        admitted
+    }
+
+    /// Whether a source, or all of them, have as many of these as may be.
+    pub(crate) fn is_full(&self, kind: Kind, address: IpAddr) -> bool {
+        let (all, each) = self.limits_of(kind);
+        let held = self.by_address.get(&customer(address)).map_or(0, |source| source.held.count(kind));
+        self.total.count(kind) >= all || held >= each
+    }
+
+    /// The entry of a source, if there is room for one.
+    fn remember(&mut self, now: Instant, address: IpAddr) -> Option<&mut Source> {
         let address = customer(address);
         if self.by_address.len() >= MAX_SOURCES && !self.by_address.contains_key(&address) {
             self.prune(now);
             if self.by_address.len() >= MAX_SOURCES {
-                return;
+                return None;
             }
         }
-        let source = self.by_address.entry(address).or_default();
-        let from = source.paid_at.map_or(now, |at| at.max(now));
-        source.paid_at = Some(from + REFUSAL_COST);
+        Some(self.by_address.entry(address).or_default())
     }
 
     /// Whether a source has had so many requests refused that its next ones are dropped.
@@ -128,7 +166,7 @@ impl Sources {
         if self
             .by_address
             .get(&address)
-            .is_some_and(|s| s.held.0 == [0; 3] && s.paid_at.is_none())
+            .is_some_and(|s| s.held.0 == [0; 4] && s.paid_at.is_none() && s.through_at.is_none())
         {
             self.by_address.remove(&address);
         }
@@ -180,7 +218,7 @@ mod tests {
             (0..times).for_each(|_| sources.give_back(Kind::Call, source));
         }
         assert!(sources.by_address.is_empty());
-        assert_eq!(sources.total.0, [0; 3]);
+        assert_eq!(sources.total.0, [0; 4]);
     }
 
     #[test]
@@ -206,6 +244,22 @@ mod tests {
         assert!(sources.is_throttled(now, scanner));
         assert!(!sources.is_throttled(now, [10, 0, 0, 2].into()));
         assert!(!sources.is_throttled(now + REFUSAL_COST, scanner));
+    }
+
+    #[test]
+    fn r48_a_flood_of_messages_is_let_through_at_its_rate() {
+        let now = Instant::now();
+        let flood: IpAddr = [10, 0, 0, 1].into();
+        let limits = Limits {
+            messages_per_source: 10,
+            ..limits()
+        };
+        let mut sources = Sources::new(limits);
+        let admitted = |sources: &mut Sources, now| (0..100).filter(|_| sources.admits(now, flood)).count();
+        assert_eq!(admitted(&mut sources, now), 20);
+        assert!(sources.admits(now, [10, 0, 0, 2].into()), "others are heard");
+        assert_eq!(admitted(&mut sources, now + Duration::from_secs(1)), 10);
+        assert_eq!(admitted(&mut sources, now + Duration::from_secs(60)), 20);
     }
 
     #[test]

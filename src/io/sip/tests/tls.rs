@@ -16,7 +16,10 @@ use tokio_rustls::{
 };
 
 use super::{
-    super::tls::{HandshakeLimits, Visitors},
+    super::{
+        places::Room,
+        tls::{HandshakeLimits, Visitors},
+    },
     *,
 };
 
@@ -328,8 +331,7 @@ async fn handshakes_are_limited_in_time_and_number() {
     let mut tls = authority.tls(&["127.0.0.1"]);
     tls.limits = HandshakeLimits {
         time: SHORT,
-        in_all: 3,
-        per_source: 2,
+        room: Room { in_all: 3, per_source: 2 },
     };
     let (transport, mut received, local) = bound(tls);
     let mut stuck = Vec::new();
