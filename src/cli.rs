@@ -39,6 +39,14 @@ pub enum Command {
     Room(RoomArgs),
     /// Show the counters of a running server, from its start
     Stats(Connection),
+    /// Let a running server take no new calls, and end when its last one is over
+    Drain {
+        /// Take new calls again
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        connection: Connection,
+    },
 }
 
 /// How the demo is run.

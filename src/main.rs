@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             let (request, connection) = args.into_request();
             ask(&request, &connection, waits)
         }
+        Command::Drain { off, connection } => ask(&ControlRequest::Drain { on: !off }, &connection, false),
         Command::Stats(connection) => ask(&ControlRequest::Stats, &connection, false),
     };
     result.unwrap_or_else(|error| {
@@ -73,6 +74,7 @@ fn serve(path: &Path) -> Outcome {
         loop {
             tokio::select! {
                 () = stop.received() => break,
+                () = server.drained() => break,
                 () = hangups.received() => server.reread(),
             }
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -63,6 +63,7 @@ pub(super) struct Context {
     pub(super) counters: Counters,
     pub(super) measure: Measure,
     pub(super) play: Play,
+    pub(super) drain: Arc<watch::Sender<bool>>,
 }
 
 impl ControlServer {
@@ -155,6 +156,10 @@ async fn answer(request: ControlRequest, context: &Context) -> ControlReply {
         ControlRequest::Stats => ControlReply::Stats {
             counters: (context.counters)(),
         },
+        ControlRequest::Drain { on } => {
+            context.drain.send_replace(on);
+            ControlReply::Draining { on }
+        }
         ControlRequest::Play { room, file } => match RoomName::new(&room) {
             Ok(name) => play(name, file, context).await,
             Err(e) => ControlReply::Error {

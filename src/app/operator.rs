@@ -62,7 +62,7 @@ pub fn ask(socket: &Path, request: &ControlRequest) -> Result<ControlReply, Oper
 /// Whether the server did, or told, what was asked.
 pub fn is_success(reply: &ControlReply) -> bool {
     match reply {
-        ControlReply::Rooms { .. } | ControlReply::Stats { .. } => true,
+        ControlReply::Rooms { .. } | ControlReply::Stats { .. } | ControlReply::Draining { .. } => true,
         ControlReply::Room { reply } => match reply {
             RoomReply::Show(_) | RoomReply::Done | RoomReply::Unchanged | RoomReply::Dialing { .. } => true,
             RoomReply::Refused { .. } | RoomReply::Failed { .. } => false,
@@ -79,6 +79,8 @@ pub fn render(reply: &ControlReply) -> String {
             &["counter", "value"],
             counters.iter().map(|(name, n)| vec![name.clone(), n.to_string()]),
         ),
+        ControlReply::Draining { on: true } => "no new calls are taken; the server ends when the last one is over\n".into(),
+        ControlReply::Draining { on: false } => "new calls are taken\n".into(),
         ControlReply::Room { reply } => match reply {
             RoomReply::Show(report) => show(report),
             RoomReply::Done => "done\n".into(),

@@ -53,6 +53,8 @@ pub struct PhoneInputs {
     pub lookups: mpsc::Receiver<LookupAnswer>,
     /// The end: no new calls; answered when the last call has gone.
     pub close: oneshot::Receiver<oneshot::Sender<()>>,
+    /// Whether new calls are refused while those that there are go on (rule R81).
+    pub drain: watch::Receiver<bool>,
 }
 
 impl PhoneTask {
@@ -116,6 +118,10 @@ impl PhoneTask {
                     let Ok(done) = done else { break };
                     self.front.close();
                     closed = Some(done);
+                }
+                Ok(()) = inputs.drain.changed() => {
+                    self.front.drain(*inputs.drain.borrow_and_update());
+                    self.counters.send_replace(self.front.counters());
                 }
                 _ = publish.tick() => {
                     self.counters.send_replace(self.front.counters());

@@ -19,6 +19,11 @@ pub enum ControlRequest {
         /// A WAV file of one channel and 16 bits, as the server's machine calls it.
         file: std::path::PathBuf,
     },
+    /// Takes no new calls and ends when the last one is over (`true`), or goes on as before.
+    Drain {
+        /// From now on.
+        on: bool,
+    },
     /// Something about one room.
     Room {
         /// Which.
@@ -97,6 +102,11 @@ pub enum ControlReply {
     Stats {
         /// Name and value, in order of name.
         counters: std::collections::BTreeMap<String, u64>,
+    },
+    /// To [`ControlRequest::Drain`].
+    Draining {
+        /// No new calls are taken.
+        on: bool,
     },
     /// To [`ControlRequest::Room`].
     Room {

@@ -81,3 +81,33 @@ fn the_operator_sees_mutes_kicks_and_locks() {
     assert!(!good);
     assert_eq!(reply["answer"], "error", "{reply}");
 }
+
+#[test]
+fn r81_a_server_that_is_drained_ends_with_its_last_call() {
+    let folder = Folder::new("drain");
+    let prosody = peers::prosody(&folder, &["ann"]);
+    let mut server = Server::start(&prosody, &folder, "");
+    let mut pete = Phone::start(&folder, PhoneSetup::new("pete", 440));
+    let mut quin = Phone::start(&folder, PhoneSetup::new("quin", 1000));
+    pete.call(&server.room_uri("standup", "udp"));
+    quin.call(&server.room_uri("standup", "udp"));
+
+    assert_eq!(server.operator(&["drain"]), (json!({"answer": "draining", "on": true}), true));
+    server.wait_counter("calls.draining", 1);
+    let mut late = Phone::start(&folder, PhoneSetup::new("late", 700));
+    late.events.forget();
+    late.order("dial", &server.room_uri("standup", "udp"));
+    let refused = late.closed().event;
+    assert!(refused["param"].as_str().is_some_and(|why| why.contains("503")), "{refused}");
+    quin.hears(440, true, WINDOW);
+
+    assert!(server.operator(&["drain", "--off"]).1);
+    late.call(&server.room_uri("standup", "udp"));
+    assert!(server.operator(&["drain"]).1);
+    for phone in [&mut pete, &mut late] {
+        phone.hang_up();
+    }
+    server.wait_people("standup", "left to one", |people| people.len() == 1);
+    quin.hang_up();
+    assert!(server.ended().success());
+}

@@ -37,6 +37,7 @@ pub(super) fn read(
         ("calls.no_ports", front.no_ports),
         ("calls.overloaded", front.overloaded),
         ("calls.open", front.open),
+        ("calls.draining", front.draining.into()),
         ("calls.unacknowledged", front.unacknowledged),
         ("dials.asked", front.dials),
         ("dials.refused", front.dials_refused),

@@ -92,6 +92,8 @@ pub struct Server {
     store: Store,
     _control: ControlServer,
     calls: watch::Receiver<(FrontCounters, SipCounters)>,
+    /// Kept, so that the SIP task hears of it as long as it runs.
+    _drain: Arc<watch::Sender<bool>>,
     tasks: Vec<JoinHandle<()>>,
     /// Wakes whoever reads the certificate.
     reread: Arc<Notify>,
@@ -172,6 +174,8 @@ impl Server {
             }),
         );
         let (close_phones, close) = oneshot::channel();
+        let (drain, draining) = watch::channel(false);
+        let drain = Arc::new(drain);
         let service = MucService::new(settings::service_settings(config));
         let chat_task = ChatTask::new(service, hub.clone(), chat_out, store_out, config.xmpp.rooms.to_string());
         let mut tasks = vec![
@@ -181,6 +185,7 @@ impl Server {
                 media,
                 lookups,
                 close,
+                drain: draining,
             })),
             tokio::spawn(chat_task.run(chat)),
             tokio::spawn(plane.clone().balance()),
@@ -196,6 +201,7 @@ impl Server {
             hub: hub.clone(),
             uris,
             counters: Arc::new(read),
+            drain: Arc::clone(&drain),
             measure: Arc::new(move |leg| measured.measure(leg)),
             play: Arc::new(move |room, path| Ok(played.play(room, &settings::clip(path)?))),
         };
@@ -211,6 +217,7 @@ impl Server {
             store,
             _control: control,
             calls,
+            _drain: drain,
             tasks,
             reread,
             sip: sip_addresses,
@@ -225,6 +232,15 @@ impl Server {
     /// Reads the TLS certificate and its key anew, if there are any; what was read is logged.
     pub fn reread(&self) {
         self.reread.notify_one();
+    }
+
+    /// Waits until the operator has ordered to take no new calls, and the last one is over (rule R81).
+    pub async fn drained(&self) {
+        let mut calls = self.calls.clone();
+        // The task is gone only if its sockets failed: nothing is drained by that.
+        if calls.wait_for(|(front, _)| front.draining && front.open == 0).await.is_err() {
+            std::future::pending().await
+        }
     }
 
     /// Refuses new calls, says goodbye at both doors, writes what is to be kept; within three seconds, whatever peers do.

@@ -120,7 +120,7 @@ impl SipFront {
         plane: &mut dyn MediaPlane,
         rooms: &dyn RoomLookup,
     ) -> Result<(), Rejection> {
-        if self.closing {
+        if self.closing || self.draining {
             return Err(Rejection::new(503).retry_after(self.settings.retry_after));
         }
         let Some(room) = self.room_of(&request.uri, rooms) else {

@@ -166,7 +166,7 @@ impl SipFront {
     }
 
     fn try_dial(&mut self, now: Now, out: DialOut, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) -> Result<(), DialFailure> {
-        if self.closing {
+        if self.closing || self.draining {
             return Err(DialFailure::Overloaded);
         }
         self.check_limits(now, &out)?;

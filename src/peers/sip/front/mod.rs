@@ -117,7 +117,9 @@ pub struct FrontCounters {
     pub overloaded: u64,
     /// Calls that there are now.
     pub open: u64,
-    /// Of those, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
+    /// No new ones are taken (rule R81).
+    pub draining: bool,
+    /// Of those that there are, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
     pub unacknowledged: u64,
     /// Calls that rooms wanted made.
     pub dials: u64,
@@ -145,6 +147,7 @@ pub struct SipFront {
     records: BTreeMap<LegId, CallRecord>,
     proofs: Proofs,
     closing: bool,
+    draining: bool,
     counters: FrontCounters,
     to_rooms: VecDeque<(RoomName, ToRoom)>,
     finished: VecDeque<CallRecord>,
@@ -170,6 +173,7 @@ impl SipFront {
             records: BTreeMap::new(),
             proofs: Proofs::default(),
             closing: false,
+            draining: false,
             counters: FrontCounters::default(),
             to_rooms: VecDeque::new(),
             finished: VecDeque::new(),
@@ -254,9 +258,15 @@ impl SipFront {
         self.closing = true;
     }
 
-    /// No call is left, and of none that was is the last line still to be written (rule R80).
+    /// No new calls, until that is taken back; those that there are go on (rule R81).
+    pub fn drain(&mut self, on: bool) {
+        self.draining = on;
+    }
+
+    /// No call is left, of none that was is the last line still to be written (rule R80), and every watcher was told of the end.
     pub fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.dials.is_empty() && self.records.is_empty() && !self.endpoint.has_event()
+        let calls = self.calls.is_empty() && self.dials.is_empty() && self.records.is_empty();
+        calls && self.watches.is_empty() && !self.endpoint.has_event()
     }
 
     /// Calls that are still known to the endpoint.
@@ -268,6 +278,7 @@ impl SipFront {
     pub fn counters(&self) -> (FrontCounters, crate::sip::endpoint::Counters) {
         let mut front = self.counters;
         front.open = self.calls() as u64;
+        front.draining = self.draining;
         front.unacknowledged = self.calls.keys().filter(|call| self.endpoint.awaits_ack(**call)).count() as u64;
         (front, *self.endpoint.counters())
     }
