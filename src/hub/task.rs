@@ -108,6 +108,11 @@ impl RoomTask {
                 Input::Sip(ToRoom::Join { leg, .. } | ToRoom::Answered { leg, .. }) => {
                     self.out.sip(FromRoom::Refuse(leg, Refusal::Closing))
                 }
+                Input::Sip(ToRoom::TakeOver { join, .. }) => {
+                    if let ToRoom::Join { leg, .. } = *join {
+                        self.out.sip(FromRoom::Refuse(leg, Refusal::Closing));
+                    }
+                }
                 Input::Sip(ToRoom::Watch { subscription, .. }) => self.out.sip(FromRoom::RefuseWatch(subscription, Refusal::Closing)),
                 Input::Sip(ToRoom::Refresh(subscription)) => self.out.sip(FromRoom::Terminate(subscription, WatchEnd::NoResource)),
                 // A stanza for a room that is just gone opens a new one, or is answered by the service.

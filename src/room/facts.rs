@@ -42,6 +42,7 @@ impl Room {
             Report::RecordingStarted { file } => self.recording_started(file),
             Report::RecordingEnded { lost_ms, error } => self.recording_ended(lost_ms, error.as_deref()),
             Report::Key(leg, key) => self.key(now, leg, key),
+            Report::LegSucceeds { leg, old } => self.succeed(leg, old),
             Report::Shutdown => self.shut_down(),
             Report::DialAlerts(dial) => self.dial_alerts(dial),
             Report::DialFailed(dial, why) => self.fail_dial(now, dial, why),

@@ -310,6 +310,7 @@ impl Room {
             Report::OccupantGone(..)
             | Report::Speaking(..)
             | Report::Key(..)
+            | Report::LegSucceeds { .. }
             | Report::ChatLink(_)
             | Report::MediaFailed
             | Report::RecordingStarted { .. }
@@ -332,6 +333,7 @@ impl Room {
             Report::OccupantGone(..)
             | Report::Speaking(..)
             | Report::Key(..)
+            | Report::LegSucceeds { .. }
             | Report::ChatLink(_)
             | Report::MediaFailed
             | Report::RecordingStarted { .. }
@@ -343,7 +345,7 @@ impl Room {
         true
     }
 
-    fn end_waiting(&mut self, row: PersonId, cause: EndCause) {
+    pub(super) fn end_waiting(&mut self, row: PersonId, cause: EndCause) {
         let Some(caller) = self.lobby.callers.remove(&row) else { return };
         let leg = caller.knock.leg;
         self.out.order(MediaOrder::Close(leg));

@@ -32,6 +32,7 @@ mod roster;
 mod settings;
 mod show;
 mod sound;
+mod succession;
 mod view;
 
 #[cfg(test)]

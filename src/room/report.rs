@@ -37,6 +37,13 @@ pub enum Report {
     },
     /// Somebody on the phone pressed a key.
     Key(LegId, char),
+    /// A call has come in to take the place of another, which is over with that (RFC 3891). Nothing happens if it was not let in.
+    LegSucceeds {
+        /// The new one.
+        leg: LegId,
+        /// The one that it replaces.
+        old: LegId,
+    },
     /// The server goes down: everybody leaves with 332, every call ends.
     Shutdown,
     /// Somebody whom the room calls is being alerted.

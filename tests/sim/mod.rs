@@ -8,6 +8,7 @@ mod lobby;
 mod recording;
 mod security;
 mod sip;
+mod succession;
 mod trunks;
 mod two_doors;
 mod world;

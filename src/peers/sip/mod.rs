@@ -94,6 +94,13 @@ pub enum ToRoom {
     },
     /// A call of the room's came to nothing.
     DialFailed(DialId, DialFailure),
+    /// A call asks to come in where another one is, which is over as soon as this one is let in (RFC 3891).
+    TakeOver {
+        /// The leg whose place it takes.
+        old: LegId,
+        /// Its [`ToRoom::Join`].
+        join: Box<Self>,
+    },
 }
 
 /// Who watches.

@@ -145,6 +145,13 @@ impl SipRoom {
                 );
                 self.answer_call(room, leg, correlation, answer);
             }
+            ToRoom::TakeOver { old, join } => {
+                let leg = if let ToRoom::Join { leg, .. } = &*join { Some(*leg) } else { None };
+                self.handle(now, room, *join);
+                if let Some(leg) = leg {
+                    room.report(now, Report::LegSucceeds { leg, old });
+                }
+            }
             ToRoom::Confirmed(leg) => room.report(now, Report::LegConfirmed(leg)),
             ToRoom::Held(leg, held) => room.report(now, Report::LegHeld(leg, held)),
             ToRoom::ListensOnly(leg, only) => room.report(now, Report::LegListensOnly(leg, only)),

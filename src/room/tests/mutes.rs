@@ -295,3 +295,38 @@ fn m7_an_admin_by_phone_keeps_their_voice_in_the_chat() {
     assert_eq!(s.set_role(olga, stand_in.id, Role::Visitor), Err(Refusal::Outranked));
     assert_eq!(s.unmute(Asker::Leg(eve), eve), Ok(Accepted::Done), "and moderates, themselves too");
 }
+
+#[test]
+fn rfc3891_a_place_is_handed_over_with_its_mutes() {
+    let mut s = Story::new();
+    let olga = s.enter("olga");
+    let old = s.try_call(Caller::Anonymous).expect("may join");
+    s.mute(Asker::Occupant(olga), old).expect("a moderator may");
+    s.mute(Asker::Leg(old), old).expect("their own");
+    let heir = s.call("ann");
+    s.report(Report::LegSucceeds { leg: heir, old });
+    assert!(s.is_muted(heir) && host(&s, heir));
+    assert!(
+        s.of_leg(heir).mutes.has(MuteKind::OwnChoice),
+        "who didn't want to be heard isn't by another phone either"
+    );
+    assert_eq!(s.room.person_of_leg(old), None);
+    s.unmute(Asker::Leg(heir), heir).expect("their own");
+    s.unmute(Asker::Occupant(olga), heir).expect("a moderator may");
+    assert!(!s.is_muted(heir));
+}
+
+#[test]
+fn rfc3891_the_same_person_goes_on_as_they_were() {
+    let mut s = Story::new();
+    let old = s.call("ann");
+    let person = s.room.person_of_leg(old);
+    s.mute(Asker::Leg(old), old).expect("their own");
+    let new = s.call("ann");
+    s.report(Report::LegSucceeds { leg: new, old });
+    assert_eq!((s.room.person_of_leg(new), s.room.person_of_leg(old)), (person, None));
+    assert!(s.is_muted(new));
+    // Late, or about somebody who was never let in: nothing happens.
+    s.report(Report::LegSucceeds { leg: LegId(77), old: new });
+    assert_eq!(s.room.person_of_leg(new), person);
+}

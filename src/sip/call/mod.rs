@@ -4,6 +4,7 @@
 
 mod early;
 mod offer;
+mod pointed;
 mod reliable;
 mod session;
 mod session_timer;

@@ -33,6 +33,10 @@ impl Calls {
             let reply = Reply::new(422).with(Name::MinSe, config.min_se.to_string());
             return core.refuse(now, server, reply);
         };
+        let pointed = match self.pointed_at(core, &request) {
+            Ok(pointed) => pointed,
+            Err(reply) => return core.refuse(now, server, *reply),
+        };
         let user = request.uri.as_sip().and_then(|uri| uri.user.clone());
         let presentation = Presentation { user, focus: false };
         let first_seq = core.dice.cseq();
@@ -74,6 +78,8 @@ impl Calls {
             flow: seen.flow,
             request: Box::new(request),
             offer,
+            replaces: pointed.replaces,
+            join: pointed.join,
         });
         self.settle(core, id);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Dialog;
-use crate::sip::{endpoint::Flow, transaction::Seen};
+use crate::sip::{endpoint::Flow, msg::DialogId, transaction::Seen};
 
 /// A dialog's number. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,6 +38,12 @@ impl Dialogs {
     pub(crate) fn find(&self, seen: &Seen) -> Option<DialogNo> {
         let no = self.by_tags.get(&(seen.to_tag.clone()?, seen.from_tag.clone()))?;
         self.all.get(no).filter(|entry| entry.dialog.is_of(seen)).map(|_| *no)
+    }
+
+    /// The dialog that an INVITE names (RFC 3891 section 3): their `to-tag` is ours.
+    pub(crate) fn named(&self, wanted: &DialogId) -> Option<DialogNo> {
+        let no = self.by_tags.get(&(wanted.to_tag.clone(), Some(wanted.from_tag.clone())))?;
+        self.all.get(no).filter(|entry| entry.dialog.call_id == wanted.call_id).map(|_| *no)
     }
 
     pub(crate) fn get(&self, no: DialogNo) -> Option<&Dialog> {

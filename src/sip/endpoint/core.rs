@@ -137,8 +137,8 @@ impl Core {
     }
 }
 
-/// Extensions that we know (RFC 3262, 4028, 4488).
-pub(crate) const SUPPORTED: &[&str] = &["timer", "100rel", "norefersub"];
+/// Extensions that we know (RFC 3262, 3891, 3911, 4028, 4488).
+pub(crate) const SUPPORTED: &[&str] = &["timer", "100rel", "norefersub", "replaces", "join"];
 
 const NO_DIALOG: Unsendable = Unsendable("its dialog is gone");
 

@@ -209,6 +209,10 @@ pub enum Event {
         request: Box<Request>,
         /// The offer, if it brought one; without, `accept` takes our offer and `Confirmed` brings their answer.
         offer: Option<Body>,
+        /// The call whose place it wants to take (RFC 3891): hang that one up once this one is accepted.
+        replaces: Option<CallId>,
+        /// The call that it wants to join (RFC 3911).
+        join: Option<CallId>,
     },
     /// The caller has acknowledged our 200 of an INVITE or re-INVITE.
     Confirmed {

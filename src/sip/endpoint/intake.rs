@@ -280,6 +280,12 @@ impl Endpoint {
                 return Err(Box::new(Reply::new(482)));
             }
         }
+        // RFC 3891 section 3, RFC 3911 section 4: nothing but an INVITE can take a call's place or join it.
+        if request.method != Method::Invite && (request.headers.has(Name::Replaces) || request.headers.has(Name::Join)) {
+            return Err(Box::new(
+                Reply::new(400).because("Bad Request: Replaces or Join outside of an INVITE"),
+            ));
+        }
         let unsupported = unsupported(&request.headers).map_err(bad_request)?;
         if !unsupported.is_empty() {
             return Err(Box::new(Reply::new(420).with(Name::Unsupported, unsupported.join(", "))));

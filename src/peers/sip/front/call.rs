@@ -17,6 +17,7 @@ use crate::sip::sdp::{self, IceSeed, LocalDtls, LocalMedia, Negotiation, Terms, 
 use super::caller::Known;
 use super::keypad::KeyWay;
 use super::record::CallRecord;
+use super::succession::Pointed;
 use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
 use crate::peers::sip::{ToRoom, refusal_response};
 
@@ -46,6 +47,8 @@ pub(super) struct Call {
     pub(super) keys_by: Option<KeyWay>,
     /// The room called.
     ours: bool,
+    /// The call whose place it takes, once it is let in (RFC 3891).
+    replaces: Option<CallId>,
 }
 
 impl Call {
@@ -67,6 +70,7 @@ impl Call {
             listens_only: false,
             keys_by: None,
             ours: true,
+            replaces: None,
         }
     }
 
@@ -96,11 +100,12 @@ impl SipFront {
         flow: Flow,
         request: &Request,
         offer: Option<Body>,
+        pointed: Pointed,
         plane: &mut dyn MediaPlane,
         rooms: &dyn RoomLookup,
     ) {
         self.counters.calls += 1;
-        match self.try_invite(now, call, flow, request, offer, plane, rooms) {
+        match self.try_invite(now, call, flow, request, offer, pointed, plane, rooms) {
             Ok(()) => {}
             Err(rejection) => {
                 // Gone: they hung up while we looked.
@@ -117,15 +122,19 @@ impl SipFront {
         flow: Flow,
         request: &Request,
         offer: Option<Body>,
+        pointed: Pointed,
         plane: &mut dyn MediaPlane,
         rooms: &dyn RoomLookup,
     ) -> Result<(), Rejection> {
         if self.closing || self.draining {
             return Err(Rejection::new(503).retry_after(self.settings.retry_after));
         }
-        let Some(room) = self.room_of(&request.uri, rooms) else {
-            self.counters.not_found += 1;
-            return Err(Rejection::new(404));
+        let room = match self.room_pointed_at(pointed)? {
+            Some(room) => room,
+            None => self.room_of(&request.uri, rooms).ok_or_else(|| {
+                self.counters.not_found += 1;
+                Rejection::new(404)
+            })?,
         };
         let Known { caller, account, trunk } = self.caller(now, flow, request)?;
         if trunk.is_some_and(|trunk| !self.trunks.reaches(&trunk, &room)) {
@@ -193,6 +202,7 @@ impl SipFront {
             endpoint: contact.clone(),
             correlation,
         };
+        let join = self.as_successor(pointed, join);
         self.to_rooms.push_back((room.clone(), join));
         let life = rooms.life(&room);
         self.calls.insert(
@@ -213,6 +223,7 @@ impl SipFront {
                 listens_only: false,
                 keys_by: None,
                 ours: false,
+                replaces: pointed.replaces,
             },
         );
         if let Some(media) = media {
@@ -244,6 +255,7 @@ impl SipFront {
         let Some((id, call)) = self.by_leg(leg) else { return };
         call.state = State::Accepted;
         let ours = call.ours;
+        let replaced = call.replaces.take();
         let description = Body::sdp(call.description.clone());
         self.counters.admitted += 1;
         if let Some(record) = self.records.get_mut(&leg) {
@@ -254,6 +266,9 @@ impl SipFront {
         }
         // Gone: the end of the call is reported by an event of its own.
         let _ = self.endpoint.accept(now.at, id, focus(), description);
+        if let Some(replaced) = replaced {
+            self.hang_up_replaced(now, replaced);
+        }
     }
 
     pub(super) fn refuse(&mut self, now: Now, leg: LegId, refusal: Refusal, plane: &mut dyn MediaPlane) {

@@ -7,6 +7,7 @@ mod info;
 mod keypad;
 mod proof;
 mod record;
+mod succession;
 mod trunks;
 mod watch;
 
@@ -333,7 +334,12 @@ impl SipFront {
                     flow,
                     request,
                     offer,
-                } => self.invite(now, call, flow, &request, offer, plane, rooms),
+                    replaces,
+                    join,
+                } => {
+                    let pointed = succession::Pointed { replaces, join };
+                    self.invite(now, call, flow, &request, offer, pointed, plane, rooms);
+                }
                 Event::Confirmed { call, answer } => self.confirmed(now, call, answer, plane),
                 Event::Reoffer { call, flow, offer, .. } => self.reoffer(now, call, flow, offer, plane),
                 Event::EarlyAnswer { call, answer } => self.early_answer(now, call, answer, plane),

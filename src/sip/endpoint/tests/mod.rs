@@ -8,6 +8,7 @@ mod mutation;
 mod offers;
 mod refer;
 mod reliable;
+mod replaces;
 mod sessions;
 mod size;
 mod subscriptions;
