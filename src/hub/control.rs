@@ -12,7 +12,12 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
         RoomCommand::Show => return RoomReply::Show(report(room)),
         RoomCommand::Lock { on } => Ok(Request::Lock(on)),
         RoomCommand::Record { on } => Ok(Request::Record(on)),
-        RoomCommand::Dial { target, name, confirmed } => Ok(Request::Dial { target, name, confirmed }),
+        RoomCommand::Dial { target, name, confirmed } => Ok(Request::Dial {
+            target,
+            name,
+            confirmed,
+            refer: None,
+        }),
         RoomCommand::Mute { who } => find(room, &who).map(|target| Request::Mute { target, why: None }),
         RoomCommand::Unmute { who } => find(room, &who).map(|target| Request::Unmute { target }),
         RoomCommand::Kick { who, why } => find(room, &who)

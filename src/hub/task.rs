@@ -114,6 +114,7 @@ impl RoomTask {
                     }
                 }
                 Input::Sip(ToRoom::Watch { subscription, .. }) => self.out.sip(FromRoom::RefuseWatch(subscription, Refusal::Closing)),
+                Input::Sip(ToRoom::Refer { refer, .. }) => self.out.sip(FromRoom::RefuseRefer(refer, Refusal::Closing)),
                 Input::Sip(ToRoom::Refresh(subscription)) => self.out.sip(FromRoom::Terminate(subscription, WatchEnd::NoResource)),
                 // A stanza for a room that is just gone opens a new one, or is answered by the service.
                 Input::Stanza(stanza) => self.out.outward.chat.send_back(stanza),

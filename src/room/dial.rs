@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::model::dial::Undialable;
 use crate::model::origin::Asker;
 use crate::model::{
-    Actor, Caller, Correlation, DialFailure, DialId, DialState, DialTarget, Door, LegId, Now, OccupantId, Origin, PersonId,
+    Actor, Caller, Correlation, DialFailure, DialId, DialState, DialTarget, Door, LegId, MediaOrder, Now, OccupantId, Origin, PersonId,
+    Phrase, ReferId,
 };
 
 use rand::Rng;
@@ -47,6 +48,16 @@ impl Dial {
     }
 }
 
+/// Somebody is to be called.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// As typed.
+    pub(super) target: String,
+    pub(super) name: Option<String>,
+    pub(super) confirmed: bool,
+    pub(super) refer: Option<ReferId>,
+}
+
 /// Somebody whom we called has answered.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -72,26 +83,25 @@ impl Room {
         })
     }
 
-    pub(super) fn dial(
-        &mut self,
-        now: Now,
-        origin: &Origin,
-        asking: &Asking,
-        (target, name): (&str, Option<String>),
-        confirmed: bool,
-    ) -> Result<Accepted, Refusal> {
+    pub(super) fn dial(&mut self, now: Now, origin: &Origin, asking: &Asking, wish: Wish) -> Result<Accepted, Refusal> {
         let plan = &self.settings.dial;
         policy::dial(asking.power, plan.right)?;
         policy::invite(self.doors())?;
-        let target = plan.read(target).map_err(refusal)?;
-        // A phone can't be asked back: whoever is called by REFER is heard of by what the door tells (checklist F-1).
-        if target.leaves() && !confirmed && origin.door != Door::Sip {
+        let target = plan.read(&wish.target).map_err(refusal)?;
+        // A phone can't be asked back: its holder is told.
+        if target.leaves() && !wish.confirmed && origin.door != Door::Sip {
             return Err(Refusal::Unconfirmed);
         }
         if self.live_dials() + self.roster.dialed_out() >= plan.per_room {
             return Err(Refusal::TooManyDials);
         }
-        let caller = self.caller_of(&target, name);
+        if target.leaves()
+            && let Asker::Leg(leg) = origin.by
+        {
+            // Checklist F-1.
+            self.out.order(MediaOrder::Say(leg, vec![Phrase::CallLeaves]));
+        }
+        let caller = self.caller_of(&target, wish.name);
         let shown = nick::of_caller(&caller);
         let id = DialId(self.dials.last + 1);
         self.dials.last = id.0;
@@ -101,6 +111,7 @@ impl Room {
             correlation,
             asker: self.asker_key(asking),
             title: self.config.title.clone(),
+            refer: wish.refer,
         };
         let asker = match origin.by {
             Asker::Occupant(occupant) => Some(occupant),

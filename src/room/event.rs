@@ -1,6 +1,6 @@
 //! What has changed, numbered. Peers show it; no peer changes its own view before the event.
 
-use crate::model::{Actor, Affiliation, BareJid, Correlation, DialFailure, DialId, DialTarget, LegId, OccupantId, PersonId, Role};
+use crate::model::{Actor, Affiliation, BareJid, Correlation, DialFailure, DialId, DialTarget, LegId, OccupantId, PersonId, ReferId, Role};
 
 /// An event and its number, rising by one in each room.
 #[derive(Debug, Clone, PartialEq)]
@@ -169,6 +169,8 @@ pub struct DialOrder {
     pub asker: String,
     /// What the room is called.
     pub title: String,
+    /// The REFER that asked for it.
+    pub refer: Option<ReferId>,
 }
 
 /// Why an occupant is gone; the status codes are the chat peer's matter.

@@ -260,9 +260,19 @@ impl Room {
                 let asking = self.asking(&origin.by)?;
                 self.destroy(&asking, alternate, why)
             }
-            Request::Dial { target, name, confirmed } => {
-                let asking = self.asking(&origin.by)?;
-                self.dial(now, origin, &asking, (&target, name), confirmed)
+            Request::Dial {
+                target,
+                name,
+                confirmed,
+                refer,
+            } => {
+                let wish = dial::Wish {
+                    target,
+                    name,
+                    confirmed,
+                    refer,
+                };
+                self.dial(now, origin, &self.asking(&origin.by)?, wish)
             }
             Request::Answered {
                 dial,

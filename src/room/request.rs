@@ -1,6 +1,6 @@
 //! What somebody wants. A request is answered at once, and may be refused.
 
-use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, DialId, LegId, OccupantId, PersonId, Role, RoomConfig};
+use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, DialId, LegId, OccupantId, PersonId, ReferId, Role, RoomConfig};
 
 /// What somebody wants of the room.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,6 +126,8 @@ pub enum Request {
         name: Option<String>,
         /// The asker has been told that the call leaves our own domain (checklist F-1).
         confirmed: bool,
+        /// The REFER that asked for it, for its answers.
+        refer: Option<ReferId>,
     },
     /// Somebody whom the room has called has answered. Accepted: [`Accepted::Joined`].
     Answered {

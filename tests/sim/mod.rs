@@ -6,6 +6,7 @@ mod hostile;
 mod keypad;
 mod lobby;
 mod recording;
+mod refer;
 mod security;
 mod sip;
 mod succession;

@@ -19,11 +19,11 @@ use cusax::peers::sip::{CallRecord, DialSettings, FrontCounters, FrontSettings, 
 use cusax::room::Numbered;
 use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
-    Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Presentation, Rejection, Target, Transmit,
-    Transport,
+    Body, ConnectionId, Endpoint, EndpointConfig, Event, Flow, Inbound, InviteArgs, Listener, Outside, Presentation, ReferArgs,
+    ReferFailure, Referee, Rejection, Target, Transmit, Transport,
 };
 use cusax::sip::locate::Way;
-use cusax::sip::msg::{Request, Uri, parse_datagram};
+use cusax::sip::msg::{ReferTo, Request, Uri, parse_datagram};
 use minidom::Element;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -669,6 +669,34 @@ impl World {
         true
     }
 
+    /// Sends a REFER: in the phone's call, or to a room as its account.
+    pub(crate) fn refer(&mut self, phone: &str, room: Option<&str>, refer_to: ReferTo) {
+        self.at_phone(phone, |phone, now| {
+            let presentation = Presentation {
+                user: Some("phone".to_owned()),
+                focus: false,
+            };
+            let whom = match (room, phone.call) {
+                (None, Some(call)) => Referee::Call(call),
+                (None, None) => panic!("the phone is in no call"),
+                (Some(room), _) => Referee::Outside(Box::new(Outside {
+                    to: Uri::parse(&format!("sip:{room}@{CONF}")).expect("a URI"),
+                    from: Uri::parse(&phone.aor).expect("a URI"),
+                    name: None,
+                    presentation,
+                    credentials: phone.credentials.clone(),
+                    via: Some(Way::To(Target::Flow(phone.way))),
+                })),
+            };
+            let args = ReferArgs {
+                whom,
+                refer_to,
+                headers: Vec::new(),
+            };
+            phone.endpoint.refer(now, args).expect("the server can be reached");
+        });
+    }
+
     /// Changes which way a phone's audio goes.
     pub(crate) fn reoffer(&mut self, phone: &str, direction: &str) {
         let media = format!("RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n");
@@ -739,6 +767,12 @@ impl World {
                     phone.call = None;
                     phone.log.push(format!("ended: {cause:?}"));
                 }
+                Event::ReferProgress { status, .. } => phone.log.push(format!("refer: {status}")),
+                Event::ReferFailed {
+                    failure: ReferFailure::Refused { response },
+                    ..
+                } => phone.log.push(format!("refer refused: {}", response.status)),
+                Event::ReferFailed { failure, .. } => phone.log.push(format!("refer failed: {failure:?}")),
                 Event::Invite { call, offer, request, .. } => phone.called(now, call, offer.as_ref(), &request),
                 Event::Confirmed { .. }
                 | Event::ReofferWithdrawn { .. }
@@ -751,9 +785,7 @@ impl World {
                 | Event::Notified { .. }
                 | Event::SubscriptionEnded { .. }
                 | Event::Refer { .. }
-                | Event::EarlyAnswer { .. }
-                | Event::ReferProgress { .. }
-                | Event::ReferFailed { .. } => {}
+                | Event::EarlyAnswer { .. } => {}
             }
         }
         let mut out = Vec::new();

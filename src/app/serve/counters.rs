@@ -43,6 +43,8 @@ pub(super) fn read(
         ("dials.refused", front.dials_refused),
         ("dials.answered", front.dials_answered),
         ("dials.failed", front.dials_failed),
+        ("refers.asked", front.refers),
+        ("refers.refused", front.refers_refused),
         ("sip.requests", sip.requests),
         ("sip.repeated", sip.repeated),
         ("sip.malformed_answered", sip.malformed_answered),

@@ -125,6 +125,7 @@ impl MucRoom {
                 target: target.to_owned(),
                 name: name.map(str::to_owned),
                 confirmed,
+                refer: None,
             }),
         };
         let answer = match request.and_then(|request| room.request(now, &inbound.origin(), request)) {

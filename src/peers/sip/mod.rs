@@ -5,6 +5,7 @@
 //! Between them go [`ToRoom`] and [`FromRoom`], by leg and subscription; a room never sees a SIP message.
 
 mod front;
+mod people;
 mod refusal;
 mod room;
 mod state;
@@ -13,7 +14,7 @@ pub use front::{CallRecord, DialSettings, FrontCounters, FrontSettings, MediaSet
 pub use refusal::refusal_response;
 pub use room::{SipRoom, SipRoomSettings};
 
-use crate::model::{Aor, Caller, Correlation, DialFailure, DialId, LegId, RoomName, SubscriptionId};
+use crate::model::{Aor, Caller, Correlation, DialFailure, DialId, LegId, ReferId, RoomName, SubscriptionId};
 use crate::room::{DialOrder, EndCause, LegCause, Refusal};
 
 /// From the front to a room.
@@ -101,6 +102,32 @@ pub enum ToRoom {
         /// Its [`ToRoom::Join`].
         join: Box<Self>,
     },
+    /// Somebody asks the room to add or remove somebody (RFC 4579); answered by [`FromRoom::AcceptRefer`] or [`FromRoom::RefuseRefer`].
+    Refer {
+        /// For the answer.
+        refer: ReferId,
+        /// Who asks: a present caller, or an account.
+        by: Watcher,
+        /// What.
+        what: Referral,
+    },
+}
+
+/// What a REFER asks of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Referral {
+    /// Call somebody.
+    Add {
+        /// Whom.
+        target: String,
+        /// What they are called.
+        name: Option<String>,
+    },
+    /// Put somebody out.
+    Remove {
+        /// Whom, as conference documents name people and their calls, or by their own address.
+        entity: String,
+    },
 }
 
 /// Who watches.
@@ -133,6 +160,12 @@ pub enum FromRoom {
     Dial(Box<DialOut>),
     /// Don't call them after all, unless they have answered.
     TakeBack(RoomName, DialId),
+    /// Answer the REFER with 202; if it adds somebody, the call to them tells how it goes.
+    AcceptRefer(ReferId),
+    /// Refuse the REFER.
+    RefuseRefer(ReferId, Refusal),
+    /// What the REFER asked for is done.
+    EndRefer(ReferId),
 }
 
 /// A call that a room wants made (rule R47).

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::model::{Actor, Correlation, DialFailure, DialId, Door, LegId, Now, Origin, RoomName, SubscriptionId, origin::Asker};
+use crate::model::{Actor, Correlation, DialFailure, DialId, Door, LegId, Now, Origin, ReferId, RoomName, SubscriptionId, origin::Asker};
 use crate::room::{Accepted, DialChange, EndCause, Event, LobbyStep, Numbered, PersonView, Refusal, Report, Request, Room, View};
 use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, State, User, Watcher as Told};
 use crate::sip::msg::user_of_room;
 
 use super::state::{self, entity};
-use super::{DialOut, FromRoom, ToRoom, WatchEnd, Watcher};
+use super::{DialOut, FromRoom, Referral, ToRoom, WatchEnd, Watcher, people};
 
 /// How long a departed person stays in the documents as disconnected (rule R52: 5 to 60 s): two of the slowest watchers' intervals.
 const DEPARTED_FOR: Duration = Duration::from_secs(10);
@@ -178,6 +178,7 @@ impl SipRoom {
             ToRoom::Unwatch(subscription) => {
                 self.watchers.remove(&subscription);
             }
+            ToRoom::Refer { refer, by, what } => self.refer(now, room, refer, by, what),
             ToRoom::DialAlerts(dial) => room.report(now, Report::DialAlerts(dial)),
             ToRoom::DialFailed(dial, why) => room.report(now, Report::DialFailed(dial, why)),
             ToRoom::Answered {
@@ -207,6 +208,38 @@ impl SipRoom {
         }
     }
 
+    fn refer(&mut self, now: Now, room: &mut Room, refer: ReferId, by: Watcher, what: Referral) {
+        let origin = Origin {
+            door: Door::Sip,
+            by: asker(by),
+        };
+        let (answer, is_done) = match what {
+            Referral::Add { target, name } => {
+                let dial = Request::Dial {
+                    target,
+                    name,
+                    confirmed: false,
+                    refer: Some(refer),
+                };
+                (room.request(now, &origin, dial), false)
+            }
+            Referral::Remove { entity } => {
+                let kick = |target| Request::Kick { target, why: None };
+                let target = people::find(room, &entity).ok_or(Refusal::NoSuchTarget);
+                (target.and_then(|target| room.request(now, &origin, kick(target))), true)
+            }
+        };
+        match answer {
+            Ok(_) => {
+                self.commands.push_back(FromRoom::AcceptRefer(refer));
+                if is_done {
+                    self.commands.push_back(FromRoom::EndRefer(refer));
+                }
+            }
+            Err(refusal) => self.commands.push_back(FromRoom::RefuseRefer(refer, refusal)),
+        }
+    }
+
     fn answer_call(&mut self, room: &Room, leg: LegId, correlation: Correlation, answer: Result<Accepted, Refusal>) {
         self.commands.push_back(match answer {
             Ok(_) => FromRoom::Admit(
@@ -220,11 +253,10 @@ impl SipRoom {
     }
 
     fn watch(&mut self, now: Now, room: &mut Room, subscription: SubscriptionId, watcher: Watcher) {
-        let by = match watcher {
-            Watcher::Leg(leg) => Asker::Leg(leg),
-            Watcher::Caller(caller) => Asker::Caller(caller),
+        let origin = Origin {
+            door: Door::Sip,
+            by: asker(watcher),
         };
-        let origin = Origin { door: Door::Sip, by };
         let refusal = match may_watch(room, now, &origin) {
             Ok(_) if self.watchers.len() >= self.settings.max_watchers => Refusal::Full,
             Ok(view) => {
@@ -398,6 +430,13 @@ impl SipRoom {
     /// What the front has to do.
     pub fn poll_command(&mut self) -> Option<FromRoom> {
         self.commands.pop_front()
+    }
+}
+
+fn asker(who: Watcher) -> Asker {
+    match who {
+        Watcher::Leg(leg) => Asker::Leg(leg),
+        Watcher::Caller(caller) => Asker::Caller(caller),
     }
 }
 

@@ -24,6 +24,7 @@ fn dial(target: &str) -> Request {
         target: target.to_owned(),
         name: None,
         confirmed: true,
+        refer: None,
     }
 }
 

@@ -78,6 +78,8 @@ struct Dialing {
     /// Why we have given up.
     given_up: Option<DialFailure>,
     alerted: bool,
+    /// Of the REFER that asked for it: which other call ours is to take the place of.
+    headers: Vec<(String, String)>,
 }
 
 /// Minutes that were spoken in calls that leave our own domain.
@@ -158,9 +160,10 @@ impl SipFront {
     /// Calls somebody for a room.
     pub(super) fn dial(&mut self, now: Now, out: DialOut, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         self.counters.dials += 1;
-        let (room, dial) = (out.room.clone(), out.dial);
+        let (room, dial, refer) = (out.room.clone(), out.dial, out.order.refer);
         if let Err(why) = self.try_dial(now, out, plane, rooms) {
             self.counters.dials_refused += 1;
+            self.fail_refer(now, refer, why);
             self.to_rooms.push_back((room, ToRoom::DialFailed(dial, why)));
         }
     }
@@ -212,6 +215,12 @@ impl SipFront {
             until: now.at + self.settings.dial.no_answer,
             given_up: None,
             alerted: false,
+            headers: out
+                .order
+                .refer
+                .and_then(|refer| self.referred.remove(&refer))
+                .map(|referred| referred.headers)
+                .unwrap_or_default(),
             out,
         };
         let record = CallRecord::dialed(now, correlation, &dialing.out.room, &callee(&dialing.out.order.target));
@@ -243,7 +252,9 @@ impl SipFront {
             credentials: None,
             via: via.map(Way::By),
             // Checklist S-6: whoever is called learns where the chat is.
-            headers: vec![("Call-Info".to_owned(), format!("<{}>;purpose=impp", dialing.out.chat))],
+            headers: std::iter::once(("Call-Info".to_owned(), format!("<{}>;purpose=impp", dialing.out.chat)))
+                .chain(dialing.headers.iter().cloned())
+                .collect(),
         };
         match self.endpoint.invite(now.at, args) {
             Ok(call) => {
@@ -283,8 +294,11 @@ impl SipFront {
 
     /// Somebody whom we call says how it goes. What is to be heard before the answer reaches their leg in the vestibule: it holds the way
     /// open, and nobody in the room hears it.
-    pub(super) fn progress(&mut self, call: CallId, response: &Response, early: Option<EarlyMedia>, plane: &mut dyn MediaPlane) {
+    pub(super) fn progress(&mut self, now: Now, call: CallId, response: &Response, early: Option<EarlyMedia>, plane: &mut dyn MediaPlane) {
         let Some(dialing) = self.dials.open.get_mut(&call) else { return };
+        if let Some(refer) = dialing.out.order.refer {
+            let _ = self.endpoint.refer_progress(now.at, refer, response.status, "", false);
+        }
         if let Some(EarlyMedia { flow, answer }) = early {
             // Another branch may answer.
             let mut negotiation = dialing.negotiation.clone();
@@ -328,6 +342,9 @@ impl SipFront {
         };
         let Dialing { out, life, leg, ssrc, .. } = dialing;
         self.counters.dials_answered += 1;
+        if let Some(refer) = out.order.refer {
+            self.end_refer(now, refer, 200);
+        }
         if dialing.target.leaves() {
             self.dials.meter.begin(now, leg);
         }
@@ -419,6 +436,7 @@ impl SipFront {
     fn dial_failed(&mut self, now: Now, dialing: &Dialing, why: DialFailure, plane: &mut dyn MediaPlane) {
         let (room, dial, leg) = (dialing.out.room.clone(), dialing.out.dial, dialing.leg);
         self.counters.dials_failed += 1;
+        self.fail_refer(now, dialing.out.order.refer, why);
         if let Some(record) = self.records.get_mut(&leg) {
             record.ended(now, why.to_string());
         }

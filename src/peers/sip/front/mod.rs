@@ -7,6 +7,7 @@ mod info;
 mod keypad;
 mod proof;
 mod record;
+mod refer;
 mod succession;
 mod trunks;
 mod watch;
@@ -22,7 +23,7 @@ use crate::model::dtls::Fingerprint;
 use crate::model::media::Codec;
 use crate::model::srtp::Policy;
 use crate::model::trunk::Trunk;
-use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomName, SubscriptionId};
+use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, ReferId, RoomName, SubscriptionId};
 use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
 use crate::sip::locate::{Lookup, LookupAnswer};
@@ -34,6 +35,7 @@ pub use dial::DialSettings;
 use dial::Dials;
 use proof::Proofs;
 pub use record::CallRecord;
+use refer::Referred;
 use trunks::Trunks;
 use watch::Watch;
 
@@ -130,6 +132,10 @@ pub struct FrontCounters {
     pub dials_answered: u64,
     /// Those that came to nothing.
     pub dials_failed: u64,
+    /// REFERs, which ask rooms to add or remove somebody.
+    pub refers: u64,
+    /// Of those, the ones that were refused.
+    pub refers_refused: u64,
 }
 
 /// Beside the SIP endpoint.
@@ -153,6 +159,7 @@ pub struct SipFront {
     to_rooms: VecDeque<(RoomName, ToRoom)>,
     finished: VecDeque<CallRecord>,
     dials: Dials,
+    referred: BTreeMap<ReferId, Referred>,
 }
 
 impl SipFront {
@@ -179,6 +186,7 @@ impl SipFront {
             to_rooms: VecDeque::new(),
             finished: VecDeque::new(),
             dials: Dials::default(),
+            referred: BTreeMap::new(),
         }
     }
 
@@ -221,6 +229,9 @@ impl SipFront {
             FromRoom::Terminate(subscription, why) => self.terminate(now, subscription, why),
             FromRoom::Dial(out) => self.dial(now, *out, plane, rooms),
             FromRoom::TakeBack(room, dial) => self.take_back(now, &room, dial),
+            FromRoom::AcceptRefer(refer) => self.accept_refer(now, refer),
+            FromRoom::RefuseRefer(refer, refusal) => self.refuse_refer(now, refer, refusal),
+            FromRoom::EndRefer(refer) => self.end_refer(now, refer, 200),
         }
         self.work(now, plane, rooms);
     }
@@ -231,6 +242,7 @@ impl SipFront {
         self.abandon_calls(now, room, life, plane);
         self.abandon_watches(now, room, life);
         self.abandon_dials(now, room, life);
+        self.abandon_refers(now, room);
         self.work(now, plane, rooms);
     }
 
@@ -366,12 +378,15 @@ impl SipFront {
                     self.watches.remove(&subscription);
                 }
                 Event::Info { call, body } => self.info(call, body.as_ref()),
-                // Nobody may have the focus call others yet (rule R47).
-                Event::Refer { refer, .. } => {
-                    let _ = self.endpoint.reject_refer(now.at, refer, Rejection::new(403));
-                }
+                Event::Refer {
+                    refer,
+                    call,
+                    flow,
+                    request,
+                    to,
+                } => self.refer(now, refer, call, flow, (&request, &to), rooms),
                 Event::ReferProgress { .. } | Event::ReferFailed { .. } => {}
-                Event::Progress { call, response, early } => self.progress(call, &response, early, plane),
+                Event::Progress { call, response, early } => self.progress(now, call, &response, early, plane),
                 Event::Answered {
                     call,
                     flow,
