@@ -5,6 +5,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd},
+    sync::atomic::{AtomicBool, Ordering, fence},
     time::Duration,
 };
 
@@ -91,31 +92,48 @@ impl std::fmt::Debug for Epoll {
     }
 }
 
-/// Wakes a media thread from another one.
+/// Wakes a media thread from another one, while nothing else does.
 #[derive(Debug)]
-pub(super) struct Wake(File);
+pub(super) struct Wake {
+    file: File,
+    /// The thread's ticker stands still.
+    needed: AtomicBool,
+}
 
 impl Wake {
     pub(super) fn new() -> io::Result<Self> {
         // SAFETY: no memory is passed.
         let fd = owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        Ok(Self(fd.into()))
+        Ok(Self {
+            file: fd.into(),
+            needed: AtomicBool::new(true),
+        })
     }
 
-    /// Never waits: a full counter is a wake-up that is still to be noticed.
+    /// To be called behind whatever is to be noticed. Never waits: a full counter is a wake-up that is still to be noticed.
     pub(super) fn wake(&self) {
-        let _ = (&self.0).write(&1u64.to_ne_bytes());
+        // With the one in `rest`: either we see that it is needed, or the thread sees what we have put before it.
+        fence(Ordering::SeqCst);
+        if self.needed.load(Ordering::SeqCst) {
+            let _ = (&self.file).write(&1u64.to_ne_bytes());
+        }
+    }
+
+    /// Whether the thread has to be woken from now on. It has to look once more before it waits.
+    pub(super) fn rest(&self, needed: bool) {
+        self.needed.store(needed, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 
     /// Takes all wake-ups so far.
     pub(super) fn clear(&self) {
-        let _ = (&self.0).read(&mut [0; 8]);
+        let _ = (&self.file).read(&mut [0; 8]);
     }
 }
 
 impl AsFd for Wake {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }
 
@@ -284,6 +302,9 @@ mod tests {
         assert_eq!(epoll.wait().expect("ready"), 1);
         assert_eq!(epoll.token(0), 7);
         wake.clear();
+        wake.rest(false);
+        wake.wake();
+        assert_eq!(epoll.ready().expect("looked"), 0, "whoever ticks isn't woken");
         assert_eq!(ticker.elapsed(), 0, "disarmed");
         ticker.arm(true).expect("armed");
         assert_eq!(epoll.wait().expect("ready"), 1);

@@ -40,6 +40,7 @@ mod aside;
 mod orders;
 mod shared;
 
+pub(super) use orders::Carried;
 use orders::Where;
 
 /// Tokens of epoll that are no sockets; those are an index times two, plus one for RTCP.
@@ -115,6 +116,8 @@ pub(super) struct Worker {
     /// For another vestibule, should this one fail.
     waiting: Waiting,
     stock: Stock,
+    /// The ticker was stopped in this turn.
+    rested: bool,
     /// The clerk was asked to fill it up.
     awaits_supply: bool,
     /// How many of its waits the plane's counters have.
@@ -153,6 +156,7 @@ impl Worker {
             consent_due: Instant::now(),
             waiting: setup.waiting,
             stock: setup.stock,
+            rested: false,
             awaits_supply: false,
             waits_told: 0,
         })
@@ -161,23 +165,29 @@ impl Worker {
     /// Works until it is told to stop.
     pub(super) fn run(mut self) {
         let mut turned = Instant::now();
+        let mut more = false;
         loop {
             // An interrupted wait is one in which nothing was ready.
-            let ready = self.alarm.wait().unwrap_or(0);
+            let ready = if more { self.alarm.ready() } else { self.alarm.wait() }.unwrap_or(0);
             let now = Instant::now();
             let is_ready = |token| (0..ready).any(|i| self.alarm.token(i) == token);
             let (woken, ticked) = (is_ready(WAKE), is_ready(TICK));
+            if woken {
+                self.wake.clear();
+            }
+            // Before packets are read that were sent by what was ordered.
+            more = match self.carry_out(now) {
+                Carried::All => false,
+                Carried::Some => true,
+                Carried::Stop => return,
+            };
             if ticked {
                 let slots = self.keep_pace();
                 self.read_all(now);
                 self.tick(now, slots);
             }
-            if woken {
-                self.wake.clear();
-                if self.carry_out(now) {
-                    return;
-                }
-            }
+            // Whoever ordered something meanwhile saw us tick.
+            more |= std::mem::take(&mut self.rested);
             if now >= self.consent_due {
                 self.consent_due = now + CONSENT_PERIOD;
                 self.expire_consent(now);

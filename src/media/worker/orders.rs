@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::Ordering,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mixer::LegAudio;
@@ -32,10 +32,28 @@ pub(super) enum Where {
     Coming(VecDeque<LegOrder>),
 }
 
+/// How far orders were carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::media) enum Carried {
+    /// None is left.
+    All,
+    /// The time for them was over.
+    Some,
+    /// The last one was to stop.
+    Stop,
+}
+
+/// Time for orders between two looks at the ticker: many calls that begin at once don't make a tick late.
+const ORDERS_AT_ONCE: Duration = Duration::from_millis(1);
+
 impl Worker {
-    /// Carries out all orders that have come; `true` if the last one was to stop.
-    pub(in crate::media) fn carry_out(&mut self, now: Instant) -> bool {
-        while let Ok(order) = self.mailbox.orders.try_recv() {
+    /// Carries out orders that have come, until none is left or a tick may be due.
+    pub(in crate::media) fn carry_out(&mut self, now: Instant) -> Carried {
+        let begun = Instant::now();
+        loop {
+            let Ok(order) = self.mailbox.orders.try_recv() else {
+                return Carried::All;
+            };
             match order {
                 Order::Open(leg) => self.arrive(now, leg),
                 Order::Arrive(id, leg) => {
@@ -77,7 +95,7 @@ impl Worker {
                 Order::Stop => {
                     (0..self.legs.end()).for_each(|index| self.close(now, index));
                     (0..self.legs.end()).for_each(|index| self.retire(index));
-                    return true;
+                    return Carried::Stop;
                 }
                 #[cfg(test)]
                 Order::Shed(step) => {
@@ -91,8 +109,10 @@ impl Worker {
                     }
                 }
             }
+            if begun.elapsed() >= ORDERS_AT_ONCE {
+                return Carried::Some;
+            }
         }
-        false
     }
 
     fn carry_out_in(&mut self, key: RoomKey, order: RoomOrder) {
@@ -218,8 +238,10 @@ impl Worker {
     /// Takes a leg in.
     fn arrive(&mut self, now: Instant, leg: Box<Leg>) {
         if self.legs.is_empty() {
-            if self.ticker.arm(true).is_err() {
-                tracing::error!("the tick can't be started");
+            match self.ticker.arm(true) {
+                // From now on each phase looks for orders.
+                Ok(()) => self.wake.rest(false),
+                Err(_) => tracing::error!("the tick can't be started"),
             }
             self.pace.start(Instant::now());
         }
@@ -257,6 +279,8 @@ impl Worker {
         if !self.legs.is_empty() || self.ports.iter().flatten().any(|port| !port.is_empty()) {
             return;
         }
+        self.wake.rest(true);
+        self.rested = true;
         if self.ticker.arm(false).is_err() {
             tracing::error!("the tick can't be stopped");
         }
