@@ -37,6 +37,9 @@ pub enum Command {
     /// Look at the rooms of a running server, and moderate them
     #[command(subcommand)]
     Room(RoomArgs),
+    /// Look at the trunks of a running server
+    #[command(subcommand)]
+    Trunk(TrunkArgs),
     /// Show the counters of a running server, from its start
     Stats(Connection),
     /// Let a running server take no new calls, and end when its last one is over
@@ -182,6 +185,22 @@ pub struct DialArgs {
     pub no_wait: bool,
     #[command(flatten)]
     connection: Connection,
+}
+
+/// What to do with trunks.
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum TrunkArgs {
+    /// List the trunks, whether we are registered with them, and whether they answer
+    List(Connection),
+}
+
+impl TrunkArgs {
+    /// The request for the server, and how to make it.
+    pub fn into_request(self) -> (ControlRequest, Connection) {
+        match self {
+            Self::List(connection) => (ControlRequest::Trunks, connection),
+        }
+    }
 }
 
 impl RoomArgs {

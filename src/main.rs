@@ -33,6 +33,10 @@ fn main() -> ExitCode {
             ask(&request, &connection, waits)
         }
         Command::Drain { off, connection } => ask(&ControlRequest::Drain { on: !off }, &connection, false),
+        Command::Trunk(args) => {
+            let (request, connection) = args.into_request();
+            ask(&request, &connection, false)
+        }
         Command::Stats(connection) => ask(&ControlRequest::Stats, &connection, false),
     };
     result.unwrap_or_else(|error| {

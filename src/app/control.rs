@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::hub::{Hub, Input};
-use crate::model::control::{ControlReply, ControlRequest, RoomCommand, RoomReply, RoomReport, RoomSummary};
+use crate::model::control::{ControlReply, ControlRequest, RoomCommand, RoomReply, RoomReport, RoomSummary, TrunkReport};
 use crate::model::{LegId, LegStats, RoomName};
 use crate::peers::sip::SipRoomSettings;
 
@@ -61,6 +61,7 @@ pub(super) struct Context {
     pub(super) hub: Hub,
     pub(super) uris: SipRoomSettings,
     pub(super) counters: Counters,
+    pub(super) trunks: watch::Receiver<Vec<TrunkReport>>,
     pub(super) measure: Measure,
     pub(super) play: Play,
     pub(super) drain: Arc<watch::Sender<bool>>,
@@ -153,6 +154,9 @@ async fn serve(stream: UnixStream, context: &Context) -> io::Result<()> {
 async fn answer(request: ControlRequest, context: &Context) -> ControlReply {
     match request {
         ControlRequest::List => ControlReply::Rooms { rooms: list(context) },
+        ControlRequest::Trunks => ControlReply::Trunks {
+            trunks: context.trunks.borrow().clone(),
+        },
         ControlRequest::Stats => ControlReply::Stats {
             counters: (context.counters)(),
         },

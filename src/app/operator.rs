@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::model::control::{
-    ControlReply, ControlRequest, DialReport, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary, WaitingReport,
+    ControlReply, ControlRequest, DialReport, LegReport, PersonReport, RoomReply, RoomReport, RoomSummary, TrunkReport, WaitingReport,
 };
 
 /// A server that takes longer is stuck.
@@ -62,7 +62,7 @@ pub fn ask(socket: &Path, request: &ControlRequest) -> Result<ControlReply, Oper
 /// Whether the server did, or told, what was asked.
 pub fn is_success(reply: &ControlReply) -> bool {
     match reply {
-        ControlReply::Rooms { .. } | ControlReply::Stats { .. } | ControlReply::Draining { .. } => true,
+        ControlReply::Rooms { .. } | ControlReply::Stats { .. } | ControlReply::Draining { .. } | ControlReply::Trunks { .. } => true,
         ControlReply::Room { reply } => match reply {
             RoomReply::Show(_) | RoomReply::Done | RoomReply::Unchanged | RoomReply::Dialing { .. } => true,
             RoomReply::Refused { .. } | RoomReply::Failed { .. } => false,
@@ -81,6 +81,10 @@ pub fn render(reply: &ControlReply) -> String {
         ),
         ControlReply::Draining { on: true } => "no new calls are taken; the server ends when the last one is over\n".into(),
         ControlReply::Draining { on: false } => "new calls are taken\n".into(),
+        ControlReply::Trunks { trunks } => table(
+            &["trunk", "server", "registration", "state", "for"],
+            trunks.iter().map(|trunk| trunk_row(trunk, unix_ms())),
+        ),
         ControlReply::Room { reply } => match reply {
             RoomReply::Show(report) => show(report),
             RoomReply::Done => "done\n".into(),
@@ -90,6 +94,33 @@ pub fn render(reply: &ControlReply) -> String {
             RoomReply::Failed { message } => format!("failed: {}\n", clean(message)),
         },
         ControlReply::Error { message } => format!("{}\n", clean(message)),
+    }
+}
+
+fn trunk_row(trunk: &TrunkReport, now_ms: u64) -> Vec<String> {
+    let shown = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), clean);
+    vec![
+        clean(&trunk.name),
+        shown(&trunk.server),
+        shown(&trunk.registration),
+        shown(&trunk.state),
+        age(now_ms.saturating_sub(trunk.since_unix_ms)),
+    ]
+}
+
+fn unix_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// A time span in the largest unit of which there are two.
+fn age(ms: u64) -> String {
+    let seconds = ms / 1000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -196,6 +227,21 @@ mod tests {
     use super::*;
     use crate::model::LegStats;
     use std::os::unix::net::UnixListener;
+
+    #[test]
+    fn trunks_are_shown_with_how_long_they_stand_so() {
+        let trunk = TrunkReport {
+            name: "telco".into(),
+            server: Some("sip:sip.telco.example".into()),
+            registration: Some("refused: 403 Forbidden".into()),
+            state: None,
+            since_unix_ms: 1_000,
+        };
+        for (ms, expected) in [(120_999, "119 s"), (121_000, "2 min"), (7_201_000, "2 h"), (172_801_000, "2 d")] {
+            let row = trunk_row(&trunk, ms);
+            assert_eq!(row, ["telco", "sip:sip.telco.example", "refused: 403 Forbidden", "-", expected]);
+        }
+    }
 
     fn person() -> PersonReport {
         PersonReport {

@@ -406,7 +406,9 @@ impl Line {
             | Event::SubscriptionEnded { .. }
             | Event::EarlyAnswer { .. }
             | Event::ReferProgress { .. }
-            | Event::ReferFailed { .. } => {}
+            | Event::ReferFailed { .. }
+            | Event::Registration { .. }
+            | Event::Pinged { .. } => {}
         }
     }
 

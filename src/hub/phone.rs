@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 use tracing::{info, warn};
 
+use crate::model::control::TrunkReport;
 use crate::model::{MediaReport, RoomName};
 use crate::peers::sip::{CallRecord, FrontCounters, RoomLookup, SipFront, ToRoom};
 use crate::sip::endpoint::{Counters, Inbound, Transmit};
@@ -38,6 +39,7 @@ pub struct PhoneTask {
     /// What a room with a full inbox is to be told: until it is, rooms and media aren't listened to, sockets are.
     held: Option<(RoomName, ToRoom)>,
     counters: watch::Sender<(FrontCounters, Counters)>,
+    trunks: watch::Sender<Vec<TrunkReport>>,
 }
 
 /// Where the task hears from.
@@ -58,14 +60,15 @@ pub struct PhoneInputs {
 }
 
 impl PhoneTask {
-    /// Joins the front with the rooms; the other end reads its counters.
+    /// Joins the front with the rooms; the other ends read its counters, and how trunks stand.
     pub fn new(
         front: SipFront,
         hub: Hub,
         plane: Box<dyn SharedPlane>,
         out: Arc<dyn SipOut>,
-    ) -> (Self, watch::Receiver<(FrontCounters, Counters)>) {
+    ) -> (Self, watch::Receiver<(FrontCounters, Counters)>, watch::Receiver<Vec<TrunkReport>>) {
         let (counters, reader) = watch::channel(front.counters());
+        let (trunks, stand) = watch::channel(front.trunks());
         (
             Self {
                 front,
@@ -74,8 +77,10 @@ impl PhoneTask {
                 out,
                 held: None,
                 counters,
+                trunks,
             },
             reader,
+            stand,
         )
     }
 
@@ -116,7 +121,7 @@ impl PhoneTask {
                 }
                 done = &mut inputs.close, if closed.is_none() => {
                     let Ok(done) = done else { break };
-                    self.front.close();
+                    self.front.close(clock::now());
                     closed = Some(done);
                 }
                 Ok(()) = inputs.drain.changed() => {
@@ -125,6 +130,7 @@ impl PhoneTask {
                 }
                 _ = publish.tick() => {
                     self.counters.send_replace(self.front.counters());
+                    self.trunks.send_replace(self.front.trunks());
                 }
             }
             self.drain();

@@ -12,6 +12,8 @@ pub enum ControlRequest {
     List,
     /// Counters of the whole server.
     Stats,
+    /// All trunks, and how they stand.
+    Trunks,
     /// Plays a file to everybody who is in a room by phone.
     Play {
         /// Which room.
@@ -108,6 +110,11 @@ pub enum ControlReply {
         /// No new calls are taken.
         on: bool,
     },
+    /// To [`ControlRequest::Trunks`].
+    Trunks {
+        /// In the order in which they are tried.
+        trunks: Vec<TrunkReport>,
+    },
     /// To [`ControlRequest::Room`].
     Room {
         /// The room's own answer.
@@ -135,6 +142,21 @@ pub struct RoomSummary {
     pub sip: Option<String>,
     /// How to enter it by chat.
     pub xmpp: String,
+}
+
+/// One row of `cusax trunk list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrunkReport {
+    /// Its name.
+    pub name: String,
+    /// Where it takes our calls; none if it only calls us.
+    pub server: Option<String>,
+    /// `registered`, `refused: STATUS REASON`, `unreachable: WHY`, `asked`; none if we don't register.
+    pub registration: Option<String>,
+    /// `alive`, `busy`, `down: WHY`, `asked`; none if it isn't asked.
+    pub state: Option<String>,
+    /// When either of them changed, ms since the UNIX epoch.
+    pub since_unix_ms: u64,
 }
 
 /// A room's answer.

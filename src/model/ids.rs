@@ -110,6 +110,10 @@ number_id! {
     SubscriptionId(u64);
     /// One REFER known to the SIP endpoint, of a peer's or of ours. Unique in the process, never reused.
     ReferId(u64);
+    /// One registration of ours with somebody else's registrar. Unique in the process, never reused.
+    RegistrationId(u64);
+    /// One peer that is asked whether it is there. Unique in the process, never reused.
+    PingId(u64);
     /// Follows one person through SIP, XMPP, media and HTTP logs (rule R80). Printed as 16 hex digits.
     Correlation(u64);
     /// One call that a room has somebody made. Unique in its room, never reused.

@@ -21,7 +21,10 @@ pub mod trunk;
 
 pub use account::{Account, Caller, Directory};
 pub use dial::{DialFailure, DialPlan, DialState, DialTarget};
-pub use ids::{Aor, BadRoomName, CallId, Correlation, DialId, LegId, OccupantId, PersonId, ReferId, RoomName, SubscriptionId, TrunkId};
+pub use ids::{
+    Aor, BadRoomName, CallId, Correlation, DialId, LegId, OccupantId, PersonId, PingId, ReferId, RegistrationId, RoomName, SubscriptionId,
+    TrunkId,
+};
 pub use jid::{BareJid, FullJid, Jid};
 pub use keypad::{KeyAction, Keypad};
 pub use media::{Direction, LegMedia, LegStats, MediaOrder, MediaPlane, MediaReport, Prompt, Seat, Volume};

@@ -9,6 +9,7 @@ pub mod locate;
 pub mod msg;
 pub mod probe;
 mod refer;
+pub mod register;
 pub mod sdp;
 mod subscription;
 mod transaction;

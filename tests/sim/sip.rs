@@ -109,7 +109,9 @@ impl Side {
                 | Event::SubscriptionEnded { .. }
                 | Event::EarlyAnswer { .. }
                 | Event::ReferProgress { .. }
-                | Event::ReferFailed { .. } => Ok(()),
+                | Event::ReferFailed { .. }
+                | Event::Registration { .. }
+                | Event::Pinged { .. } => Ok(()),
             };
             done.expect("what an event asks for can be done");
             self.log.push(event);
@@ -324,6 +326,7 @@ impl Net {
             calls: 0,
             subscriptions: 0,
             refers: 0,
+            upkeep: 0,
             lookups: 0,
         };
         for side in &self.sides {

@@ -785,7 +785,9 @@ impl World {
                 | Event::Notified { .. }
                 | Event::SubscriptionEnded { .. }
                 | Event::Refer { .. }
-                | Event::EarlyAnswer { .. } => {}
+                | Event::EarlyAnswer { .. }
+                | Event::Registration { .. }
+                | Event::Pinged { .. } => {}
             }
         }
         let mut out = Vec::new();
@@ -964,7 +966,7 @@ impl World {
 
     /// Everything ends.
     pub(crate) fn shutdown(&mut self) {
-        self.front.close();
+        self.front.close(self.clock());
         let clock = self.clock();
         for name in self.rooms.keys().cloned().collect::<Vec<_>>() {
             self.with_cell(&name, |cell, out| cell.handle(clock, Input::Shutdown, out));

@@ -164,7 +164,7 @@ impl Server {
             rng.random(),
             now(),
         );
-        let (phones, counters) = PhoneTask::new(
+        let (phones, counters, trunks) = PhoneTask::new(
             front,
             hub.clone(),
             Box::new(plane.clone()),
@@ -202,6 +202,7 @@ impl Server {
             uris,
             counters: Arc::new(read),
             drain: Arc::clone(&drain),
+            trunks,
             measure: Arc::new(move |leg| measured.measure(leg)),
             play: Arc::new(move |room, path| Ok(played.play(room, &settings::clip(path)?))),
         };

@@ -1,7 +1,7 @@
 //! Our side as client: answers to challenges.
 
 use super::{Algorithm, AuthParams, Proof, digest_keys, quoted};
-use crate::sip::msg::{Method, Name, Response};
+use crate::sip::msg::{Method, Name, Response, lex::Cursor};
 
 /// A user name and a secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -83,6 +83,20 @@ impl Session {
                 cnonce: cnonce.to_owned(),
                 stale,
             })
+        }
+    }
+
+    /// Takes a nonce for the next request from the answer to one of ours (RFC 7615 section 3).
+    pub fn follow(&mut self, response: &Response) {
+        let offered = response.headers.all("Authentication-Info").filter_map(|value| {
+            let params = AuthParams::read_list(&mut Cursor::new(value)).ok()?;
+            params.get("nextnonce").map(str::to_owned)
+        });
+        if let Some(nonce) = offered.last() {
+            for taken in self.taken.iter_mut().filter(|taken| taken.answer == Name::Authorization) {
+                taken.nonce.clone_from(&nonce);
+                taken.count = 0;
+            }
         }
     }
 

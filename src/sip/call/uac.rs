@@ -39,6 +39,7 @@ impl Calling {
     /// Builds and sends the INVITE.
     pub(super) fn start(core: &mut Core, now: Instant, owner: Owner, args: InviteArgs) -> Result<Self, CommandError> {
         let contact = OurContact {
+            flow: None,
             presentation: args.presentation,
             // RFC 3261 section 8.1.1.8.
             secure: args.to.as_sip().is_some_and(|uri| uri.secure),

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::flow::Flow;
 use crate::{
-    model::{CallId, ReferId, SubscriptionId},
+    model::{CallId, PingId, ReferId, RegistrationId, SubscriptionId},
     sip::{
         auth::Credentials,
         locate::Way,
         msg::{ReferTo, Request, Response, Uri},
+        register::{Liveness, Registration},
     },
 };
 
@@ -366,6 +367,20 @@ pub enum Event {
         refer: ReferId,
         /// Why.
         failure: ReferFailure,
+    },
+    /// A registration of ours stands differently, or was refreshed.
+    Registration {
+        /// Which.
+        registration: RegistrationId,
+        /// How.
+        state: Registration,
+    },
+    /// A peer has answered our question whether it is there, or has not.
+    Pinged {
+        /// Which question.
+        ping: PingId,
+        /// What follows.
+        liveness: Liveness,
     },
 }
 

@@ -11,6 +11,7 @@ mod event;
 mod flow;
 mod intake;
 mod referrals;
+mod upkeep;
 
 use std::time::Instant;
 
@@ -28,6 +29,7 @@ use super::{
     call::Calls,
     locate::{Lookup, LookupAnswer},
     refer::Refers,
+    register::Upkeep,
     subscription::Subscriptions,
     transaction::{Owner, Reply, Report, ServerId},
 };
@@ -40,6 +42,7 @@ pub struct Endpoint {
     calls: Calls,
     subscriptions: Subscriptions,
     refers: Refers,
+    upkeep: Upkeep,
 }
 
 /// What is alive, for metrics and tests.
@@ -57,6 +60,8 @@ pub struct Population {
     pub subscriptions: usize,
     /// REFERs, with the subscriptions that they imply.
     pub refers: usize,
+    /// Registrations of ours, and peers that are asked whether they are there.
+    pub upkeep: usize,
     /// Names that are being looked up.
     pub lookups: usize,
 }
@@ -69,6 +74,7 @@ impl Endpoint {
             calls: Calls::default(),
             subscriptions: Subscriptions::default(),
             refers: Refers::default(),
+            upkeep: Upkeep::default(),
         }
     }
 
@@ -89,6 +95,7 @@ impl Endpoint {
                 let Core { clients, wire, dice, .. } = &mut self.core;
                 let reports = clients.handle_flow_lost(now, wire, dice, flow);
                 reports.into_iter().for_each(|report| self.handle_report(now, report));
+                self.upkeep.handle_flow_lost(&mut self.core, now, flow);
             }
             // Who may do what is decided by others, by what they know of the flow.
             Inbound::Proven { .. } => {}
@@ -109,6 +116,7 @@ impl Endpoint {
         self.calls.handle_timeout(&mut self.core, now);
         self.subscriptions.handle_timeout(&mut self.core, now);
         self.refers.handle_timeout(&mut self.core, now);
+        self.upkeep.handle_timeout(&mut self.core, now);
     }
 
     fn next_silence(&mut self, now: Instant) -> Option<Report> {
@@ -136,6 +144,7 @@ impl Endpoint {
             self.calls.poll_timeout(),
             self.subscriptions.poll_timeout(),
             self.refers.poll_timeout(),
+            self.upkeep.poll_timeout(),
         ];
         all.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
@@ -293,6 +302,7 @@ impl Endpoint {
             calls: self.calls.ids().count(),
             subscriptions: self.subscriptions.len(),
             refers: self.refers.len(),
+            upkeep: self.upkeep.len(),
             lookups: self.core.clients.lookups(),
         }
     }
@@ -305,6 +315,8 @@ impl Endpoint {
             Owner::Call(id) => self.calls.handle_report(&mut self.core, now, id, report),
             Owner::Subscription(id) => self.subscriptions.handle_report(&mut self.core, now, id, report),
             Owner::Refer(id) => self.refers.handle_report(&mut self.core, now, id, report),
+            Owner::Registration(id) => self.upkeep.handle_registration_report(&mut self.core, now, id, report),
+            Owner::Ping(id) => self.upkeep.handle_ping_report(&mut self.core, now, id, report),
             Owner::Nobody => {}
         }
     }

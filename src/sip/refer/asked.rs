@@ -87,6 +87,7 @@ impl Asked {
                     via,
                 } = *outside;
                 let contact = OurContact {
+                    flow: None,
                     presentation,
                     secure: to.as_sip().is_some_and(|uri| uri.secure),
                 };

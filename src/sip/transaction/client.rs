@@ -80,6 +80,15 @@ pub(crate) struct OurContact {
     pub(crate) presentation: Presentation,
     /// As a `sips` URI where the way is protected.
     pub(crate) secure: bool,
+    /// In a REGISTER: which flow of whose it is.
+    pub(crate) flow: Option<FlowName>,
+}
+
+/// What tells a registrar that a registration replaces ours of before, wherever it comes from (RFC 5626 section 4.2).
+#[derive(Debug, Clone)]
+pub(crate) struct FlowName {
+    /// Who we are over all restarts: a URN.
+    pub(crate) instance: String,
 }
 
 #[derive(Debug)]

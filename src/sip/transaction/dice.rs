@@ -37,6 +37,12 @@ impl Dice {
         Duration::from_millis(self.0.random_range(steps) * 10)
     }
 
+    /// How long to wait after so many failures: twice as long each time, up to a limit, and of that a half to all (RFC 5626 section 4.5).
+    pub(crate) fn retry(&mut self, first: Duration, failures: u32, last: Duration) -> Duration {
+        let longest = first.saturating_mul(2_u32.saturating_pow(failures)).min(last);
+        longest.mul_f64(self.0.random_range(0.5..=1.0))
+    }
+
     /// Seconds for a Retry-After after a 500 (RFC 3261 section 14.2: 0 to 10).
     pub(crate) fn retry_after(&mut self) -> u32 {
         self.0.random_range(0..=10)
@@ -46,6 +52,21 @@ impl Dice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rfc5626_4_5_waits_double_up_to_a_limit() {
+        let mut dice = Dice::new(1);
+        let (first, last) = (Duration::from_secs(30), Duration::from_secs(1800));
+        for (failures, longest) in [(0, 30), (1, 60), (5, 960), (6, 1800), (u32::MAX, 1800)] {
+            for _ in 0..100 {
+                let wait = dice.retry(first, failures, last).as_secs_f64();
+                assert!(
+                    (f64::from(longest) / 2.0..=f64::from(longest)).contains(&wait),
+                    "{failures}: {wait}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn one_seed_one_sequence() {

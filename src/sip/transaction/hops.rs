@@ -55,8 +55,12 @@ impl Clients {
         client.ahead.tried.push(hop.clone());
         client.request.headers.remove(Name::Via);
         if let Some(contact) = &client.contact {
-            let contact = self.ways.contact(&hop, &contact.presentation, contact.secure)?;
-            client.request.headers.set(Name::Contact, contact);
+            let mut ours = self.ways.contact(&hop, &contact.presentation, contact.secure)?;
+            if let Some(flow) = &contact.flow {
+                ours.params.set_quoted("+sip.instance", &format!("<{}>", flow.instance));
+                ours.params.set("reg-id", Some("1"));
+            }
+            client.request.headers.set(Name::Contact, ours);
         }
         let asked = hop.transport();
         let Chosen { target, fallback } = self.ways.choose(now, &mut client.request, hop, &branch)?;

@@ -19,7 +19,7 @@ mod ways;
 
 use std::collections::VecDeque;
 
-pub(crate) use client::OurContact;
+pub(crate) use client::{FlowName, OurContact};
 pub(crate) use clients::{Clients, Failure, Outgoing, Report};
 pub(crate) use dice::Dice;
 pub(crate) use key::{Seen, note_source};
@@ -28,7 +28,7 @@ pub(crate) use sources::{Kind, Sources, customer};
 pub(crate) use ways::{Unsendable, Ways};
 
 use super::endpoint::{Counters, Limits, Target, Transmit};
-use crate::model::{CallId, ReferId, SubscriptionId};
+use crate::model::{CallId, PingId, ReferId, RegistrationId, SubscriptionId};
 
 /// A server transaction: a request of a peer's that we answer. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,10 @@ pub(crate) enum Owner {
     Subscription(SubscriptionId),
     /// A REFER, of theirs or of ours.
     Refer(ReferId),
+    /// A registration of ours.
+    Registration(RegistrationId),
+    /// A question whether a peer is there.
+    Ping(PingId),
     /// Nobody waits for the response: the BYE to a fork that isn't kept.
     Nobody,
 }

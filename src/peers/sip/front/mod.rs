@@ -5,6 +5,7 @@ mod caller;
 mod dial;
 mod info;
 mod keypad;
+mod links;
 mod proof;
 mod record;
 mod refer;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::model::control::TrunkReport;
 use crate::model::dtls::Fingerprint;
 use crate::model::media::Codec;
 use crate::model::srtp::Policy;
@@ -33,6 +35,7 @@ use super::{FromRoom, ToRoom};
 use call::Call;
 pub use dial::DialSettings;
 use dial::Dials;
+use links::Links;
 use proof::Proofs;
 pub use record::CallRecord;
 use refer::Referred;
@@ -145,6 +148,7 @@ pub struct SipFront {
     endpoint: Endpoint,
     authenticator: Authenticator,
     trunks: Trunks,
+    links: Links,
     accounts: Arc<dyn Directory>,
     rng: StdRng,
     next_leg: u64,
@@ -164,10 +168,16 @@ pub struct SipFront {
 
 impl SipFront {
     /// Puts the front beside an endpoint. Media keys follow from `seed`, which therefore nobody may guess.
-    pub fn new(settings: FrontSettings, endpoint: Endpoint, accounts: Arc<dyn Directory>, seed: [u8; 32], now: Now) -> Self {
+    pub fn new(settings: FrontSettings, mut endpoint: Endpoint, accounts: Arc<dyn Directory>, seed: [u8; 32], now: Now) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let authenticator = Authenticator::new(&settings.realm, rng.random(), now.at).offering(settings.digest.clone());
         Self {
+            links: Links::start(
+                now,
+                &mut endpoint,
+                &settings.trunks,
+                settings.hosts.first().map_or("invalid", String::as_str),
+            ),
             trunks: Trunks::new(settings.trunks.clone(), &settings.realm),
             settings,
             endpoint,
@@ -266,9 +276,10 @@ impl SipFront {
         self.work(now, plane, rooms);
     }
 
-    /// No new calls from now on: 503 with Retry-After.
-    pub fn close(&mut self) {
+    /// No new calls from now on: 503 with Retry-After; and we are registered nowhere any more.
+    pub fn close(&mut self, now: Now) {
         self.closing = true;
+        self.links.close(now, &mut self.endpoint);
     }
 
     /// No new calls, until that is taken back; those that there are go on (rule R81).
@@ -276,10 +287,10 @@ impl SipFront {
         self.draining = on;
     }
 
-    /// No call is left, of none that was is the last line still to be written (rule R80), and every watcher was told of the end.
+    /// No call is left, of none that was is the last line still to be written (rule R80), every watcher was told of the end, and no registration stands.
     pub fn is_idle(&self) -> bool {
         let calls = self.calls.is_empty() && self.dials.is_empty() && self.records.is_empty();
-        calls && self.watches.is_empty() && !self.endpoint.has_event()
+        calls && self.watches.is_empty() && self.links.is_over() && !self.endpoint.has_event()
     }
 
     /// Calls that are still known to the endpoint.
@@ -294,6 +305,11 @@ impl SipFront {
         front.draining = self.draining;
         front.unacknowledged = self.calls.keys().filter(|call| self.endpoint.awaits_ack(**call)).count() as u64;
         (front, *self.endpoint.counters())
+    }
+
+    /// How trunks stand.
+    pub fn trunks(&self) -> Vec<TrunkReport> {
+        self.links.reports()
     }
 
     /// The next message to send.
@@ -377,6 +393,8 @@ impl SipFront {
                     self.tell_watch(subscription, ToRoom::Unwatch(subscription));
                     self.watches.remove(&subscription);
                 }
+                Event::Registration { registration, state } => self.links.registered(now, registration, state),
+                Event::Pinged { ping, liveness } => self.links.pinged(now, ping, liveness),
                 Event::Info { call, body } => self.info(call, body.as_ref()),
                 Event::Refer {
                     refer,

@@ -7,6 +7,7 @@ mod limits;
 mod mutation;
 mod offers;
 mod refer;
+mod register;
 mod reliable;
 mod replaces;
 mod sessions;
@@ -216,6 +217,7 @@ impl Lab {
             calls: 0,
             subscriptions: 0,
             refers: 0,
+            upkeep: 0,
             lookups: 0,
         };
         assert_eq!(self.endpoint.population(), nothing);

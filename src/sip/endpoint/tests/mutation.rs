@@ -180,7 +180,9 @@ fn react(lab: &mut Lab, rng: &mut StdRng) {
             | Event::SubscriptionEnded { .. }
             | Event::EarlyAnswer { .. }
             | Event::ReferProgress { .. }
-            | Event::ReferFailed { .. } => {}
+            | Event::ReferFailed { .. }
+            | Event::Registration { .. }
+            | Event::Pinged { .. } => {}
         }
     }
 }
