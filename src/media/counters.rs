@@ -28,6 +28,9 @@ pub(super) struct Counters {
     pub(super) misrouted: AtomicU64,
     pub(super) panics: AtomicU64,
     pub(super) codec_waits: AtomicU64,
+    pub(super) crowded: AtomicU64,
+    pub(super) recordings_failed: AtomicU64,
+    pub(super) recordings_lost_ms: AtomicU64,
 }
 
 /// Totals since the start.
@@ -75,6 +78,12 @@ pub struct PlaneStats {
     pub codec_waits: u64,
     /// Rooms that moved to a thread with less to do.
     pub moved_rooms: u64,
+    /// SRTP packets under a right key from more sources than one key is for.
+    pub crowded: u64,
+    /// Recordings that could not begin, or broke off.
+    pub recordings_failed: u64,
+    /// Sound that recordings miss since the disk was too slow, in ms.
+    pub recordings_lost_ms: u64,
 }
 
 /// One media thread's state, as it publishes it.
@@ -145,6 +154,9 @@ impl Counters {
             panics: read(&self.panics),
             codec_waits: read(&self.codec_waits),
             moved_rooms: 0,
+            crowded: read(&self.crowded),
+            recordings_failed: read(&self.recordings_failed),
+            recordings_lost_ms: read(&self.recordings_lost_ms),
         }
     }
 }

@@ -125,6 +125,8 @@ pub(super) struct RefusedCounts {
     pub(super) forged: u64,
     /// Under a valid tag, but again.
     pub(super) replayed: u64,
+    /// Under a valid tag, from one source too many.
+    pub(super) crowded: u64,
 }
 
 impl RefusedCounts {
@@ -132,7 +134,8 @@ impl RefusedCounts {
         match why {
             Refused::Forged => self.forged += 1,
             Refused::Replayed => self.replayed += 1,
-            Refused::Malformed | Refused::Crowded | Refused::Reused | Refused::Exhausted => self.rejected += 1,
+            Refused::Crowded => self.crowded += 1,
+            Refused::Malformed | Refused::Reused | Refused::Exhausted => self.rejected += 1,
         }
     }
 }
@@ -478,6 +481,7 @@ impl Leg {
             rejected: self.refused.rejected - told.rejected,
             forged: self.refused.forged - told.forged,
             replayed: self.refused.replayed - told.replayed,
+            crowded: self.refused.crowded - told.crowded,
         }
     }
 
@@ -490,7 +494,7 @@ impl Leg {
             received: self.receiver.received(),
             lost: self.receiver.lost(),
             late: jitter.late,
-            rejected: self.refused.rejected,
+            rejected: self.refused.rejected + self.refused.crowded,
             forged: self.refused.forged,
             replayed: self.refused.replayed,
             sent: self.sender.packets(),

@@ -230,7 +230,10 @@ impl Plane {
             settling: 0,
             moves: 0,
             sounds,
-            recorder: config.recording.map(|c| Recorder::start(c, reports.clone())).transpose()?,
+            recorder: config
+                .recording
+                .map(|c| Recorder::start(c, reports.clone(), Arc::clone(&counters)))
+                .transpose()?,
             recorded: BTreeSet::new(),
             reports,
             gone,

@@ -371,6 +371,7 @@ impl Worker {
             add(&self.counters.rejected, refused.rejected);
             add(&self.counters.forged, refused.forged);
             add(&self.counters.replayed, refused.replayed);
+            add(&self.counters.crowded, refused.crowded);
             if leg.pending.waits() {
                 self.legs.tell(index);
             }

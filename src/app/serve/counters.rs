@@ -99,6 +99,9 @@ pub(super) fn read(
         ("media.panics", plane.panics),
         ("media.codec_waits", plane.codec_waits),
         ("media.moved_rooms", plane.moved_rooms),
+        ("media.crowded", plane.crowded),
+        ("media.recordings_failed", plane.recordings_failed),
+        ("media.recordings_lost_ms", plane.recordings_lost_ms),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))

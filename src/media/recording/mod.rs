@@ -11,7 +11,10 @@ use std::{
     io,
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     thread,
     time::Duration,
 };
@@ -27,7 +30,10 @@ use self::{
     sink::{OggSink, Sink, WavSink},
     tape::Tick,
 };
-use super::hook::PREFIX;
+use super::{
+    counters::{Counters, add},
+    hook::PREFIX,
+};
 use crate::model::{MediaReport, RoomName};
 
 /// How often waiting ticks are written.
@@ -70,7 +76,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn start(mut config: RecordingConfig, reports: reports::Sender<MediaReport>) -> io::Result<Self> {
+    pub(super) fn start(mut config: RecordingConfig, reports: reports::Sender<MediaReport>, counters: Arc<Counters>) -> io::Result<Self> {
         // Operators are told where their files are, wherever they ask from.
         config.folder = std::path::absolute(config.folder)?;
         let (tasks, orders) = channel();
@@ -79,6 +85,7 @@ impl Recorder {
             open: Box::new(move |path, serial| open(path, format, rate, serial)),
             rate,
             reports,
+            counters,
             recordings: Vec::new(),
         };
         let thread = thread::Builder::new()
@@ -153,6 +160,7 @@ struct Desk {
     open: Open,
     rate: Rate,
     reports: reports::Sender<MediaReport>,
+    counters: Arc<Counters>,
     recordings: Vec<Recording>,
 }
 
@@ -250,6 +258,10 @@ impl Desk {
     }
 
     fn report(&self, report: MediaReport) {
+        if let MediaReport::RecordingEnded { lost_ms, error, .. } = &report {
+            add(&self.counters.recordings_failed, error.is_some().into());
+            add(&self.counters.recordings_lost_ms, *lost_ms);
+        }
         // Fails only when nobody listens any more.
         let _ = self.reports.blocking_send(report);
     }
@@ -332,6 +344,7 @@ mod tests {
             open,
             rate: Rate::Narrow,
             reports: sender,
+            counters: Arc::default(),
             recordings: Vec::new(),
         };
         desk.handle(Task::Start {
@@ -372,6 +385,8 @@ mod tests {
         };
         assert_eq!(told.try_recv(), Ok(ended));
         assert!(desk.recordings.is_empty());
+        let stats = desk.counters.snapshot();
+        assert_eq!((stats.recordings_failed, stats.recordings_lost_ms), (0, 40));
     }
 
     #[test]
@@ -384,6 +399,7 @@ mod tests {
         tape.record(&[1; 160], Rate::Narrow);
         desk.write();
         assert!(matches!(told.try_recv(), Ok(MediaReport::RecordingEnded { error: Some(_), .. })));
+        assert_eq!(desk.counters.snapshot().recordings_failed, 1);
         // The room doesn't know yet, and needn't.
         tape.record(&[1; 160], Rate::Narrow);
         desk.handle(Task::Stop(room()));
