@@ -5,7 +5,7 @@ mod common;
 use std::{f64::consts::TAU, sync::Arc};
 
 use common::{CODECS, Phone, RATES, Room, Says, amplitude};
-use mixer::{Codec, Command, Event, Keys, Leg, Mixer, OutputKind, Player, Rate, Sound, Step, Stock};
+use mixer::{Codec, Command, Event, Keys, Leg, Mixer, OutputKind, Packet, Player, Rate, Sound, Step, Stock};
 
 const SPEECH_HZ: f64 = 1000.0;
 
@@ -325,4 +325,51 @@ fn r70_keys_are_found_in_the_vestibule_by_what_a_leg_sounds_like() {
         assert_eq!(told, [Event::Key(Leg(1), '5'); 10], "{codec:?}");
         assert!(vestibule.find_keys(Leg(1), None).is_some());
     }
+}
+
+/// Says G.711 to a vestibule, and gives the keys that are found in it.
+fn keys_in(bytes: &[u8]) -> Vec<Event> {
+    let mut vestibule = Mixer::vestibule(1).unwrap();
+    let mut stock = Stock::new().unwrap();
+    let phone = Phone::new(1, Codec::Pcmu, Says::Nothing);
+    vestibule.handle(Command::Add(phone.leg, phone.audio())).unwrap();
+    vestibule.find_keys(phone.leg, Some(Keys::new()));
+    let mut told = Vec::new();
+    for (n, payload) in bytes.chunks_exact(160).enumerate() {
+        let packet = Packet {
+            ssrc: 1,
+            sequence: n as u16,
+            timestamp: 160 * n as u32,
+            marker: n == 0,
+            level: None,
+            since_tick_us: 10_000,
+            payload,
+        };
+        vestibule.push(phone.leg, packet);
+        vestibule.tick(&mut stock);
+        told.extend(std::iter::from_fn(|| vestibule.poll_event()));
+    }
+    told
+}
+
+#[test]
+fn r70_speech_holds_no_keys() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/media/prompts/en");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut seconds = 0;
+    for file in files {
+        let bytes = std::fs::read(&file).unwrap();
+        let data = bytes.windows(4).position(|window| window == b"data").unwrap() + 8;
+        assert_eq!(keys_in(&bytes[data..]), [], "{}", file.display());
+        seconds += (bytes.len() - data) / 8000;
+    }
+    assert!(seconds > 30, "{seconds} s of speech");
+    // The same way finds a key.
+    let five = |n: usize| {
+        let tone = |hz: f64| (TAU * hz * n as f64 / 8000.0).sin();
+        common::g711::mu((6000.0 * (tone(770.0) + tone(1336.0))) as i16)
+    };
+    let bytes: Vec<u8> = (0..1600).map(five).collect();
+    assert_eq!(keys_in(&bytes), [Event::Key(Leg(1), '5')]);
 }
