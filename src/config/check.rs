@@ -53,6 +53,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     control.finish();
     let recording = recording(r, top.section("recording"));
     let dial = super::dial::dial(top.section("dial"), sip.as_ref().map(|s| s.domain.as_str()));
+    let prompts = super::prompts::prompts(r, top.section("prompts"));
     let log = log(top.section("log"));
     top.finish();
     Some(Config {
@@ -69,6 +70,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         log,
         keypad,
         dial,
+        prompts,
         warnings: Vec::new(),
     })
 }

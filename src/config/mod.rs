@@ -9,6 +9,7 @@ mod keypad;
 mod meeting;
 mod mistake;
 mod parse;
+mod prompts;
 mod read;
 mod secret;
 #[cfg(test)]
@@ -65,6 +66,8 @@ pub struct Config {
     pub keypad: Keypad,
     /// Calls that rooms make.
     pub dial: Dial,
+    /// The folder of what is said in place of the built-in voice.
+    pub prompts: Option<PathBuf>,
     /// What is odd but no mistake.
     pub warnings: Vec<Mistake>,
 }

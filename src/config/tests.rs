@@ -85,7 +85,7 @@ level = 'info'
         "line 22: room[1].owners: must be a chat address without resource, like \"ann@example.com\"",
         "line 23: room[2].name: must be given",
         "line 28: user.ann.sip: nobody can sign in as them: give `secret`, `secret_file`, CUSAX_USER_ANN_SECRET, or both `ha1_md5` and `ha1_sha256`",
-        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, user, trunk, store, control, recording, dial, log)",
+        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, user, trunk, store, control, recording, dial, prompts, log)",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -399,4 +399,20 @@ fn keys_of_a_room_begin_with_those_of_all_rooms() {
             "line 9: keypad.help: must be one to four of 0123456789*#, like \"*6\"; empty to do without"
         ]
     );
+}
+
+#[test]
+fn prompts_are_of_a_language_and_another_than_the_built_in_one_needs_a_folder() {
+    let prompts = |section: &str| format!("{SMALL}[prompts]\n{section}\n");
+    let folder = std::env::temp_dir().join(format!("cusax-prompts-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("pt-BR")).expect("a folder");
+    let shown = folder.display();
+    assert_eq!(good(SMALL).prompts, None);
+    assert_eq!(good(&prompts("language = 'en'")).prompts, None);
+    let config = good(&prompts(&format!("folder = '{shown}'\nlanguage = 'pt-BR'")));
+    assert_eq!(config.prompts, Some(folder.join("pt-BR")));
+    assert_eq!(mistakes(&prompts("language = 'de'")).len(), 1);
+    assert_eq!(mistakes(&prompts(&format!("folder = '{shown}'"))).len(), 1, "no en in it");
+    assert_eq!(mistakes(&prompts("language = '../en'")).len(), 1);
+    std::fs::remove_dir_all(folder).expect("it was there");
 }

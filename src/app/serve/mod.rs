@@ -65,6 +65,14 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// Files of the voice.
+    #[error("[prompts] {folder}:{bad}")]
+    Prompts {
+        /// Where.
+        folder: String,
+        /// Which, and why: a line each.
+        bad: String,
+    },
     /// The database.
     #[error("[store] path: {0}")]
     Store(#[from] crate::io::store::StoreError),
@@ -80,7 +88,8 @@ pub enum StartError {
 
 /// Reads what the configuration's check leaves to those who use it.
 pub fn check_files(config: &Config) -> Result<(), StartError> {
-    settings::music(config).map(drop)
+    settings::music(config)?;
+    settings::voice(config).map(drop)
 }
 
 /// A running server.

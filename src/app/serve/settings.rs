@@ -13,7 +13,7 @@ use super::StartError;
 use crate::config::{self, Config, Create};
 use crate::hub::RoomFactory;
 use crate::io::xmpp::{LinkSettings, Pace};
-use crate::media::{Clip, Format, Interface, PlaneConfig, RecordingConfig};
+use crate::media::{Clip, Format, Interface, PlaneConfig, RecordingConfig, Voice};
 use crate::model::dtls::Fingerprint;
 use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
@@ -217,6 +217,7 @@ pub(super) fn plane_config(config: &Config, seed: u64) -> Result<PlaneConfig, St
         rate: Rate::from_hz(recording.rate).unwrap_or(Rate::Wide),
     });
     plane.music = music(config)?;
+    plane.voice = voice(config)?;
     Ok(plane)
 }
 
@@ -228,6 +229,17 @@ pub(super) fn music(config: &Config) -> Result<Option<Clip>, StartError> {
         source,
     };
     clip(path).map(Some).map_err(told)
+}
+
+/// What speaks to callers.
+pub(super) fn voice(config: &Config) -> Result<Voice, StartError> {
+    let Some(folder) = &config.prompts else {
+        return Ok(Voice::built_in());
+    };
+    Voice::load(folder).map_err(|bad| StartError::Prompts {
+        folder: folder.display().to_string(),
+        bad: bad.into_iter().map(|(name, why)| format!("\n  {name}: {why}")).collect(),
+    })
 }
 
 /// Reads a file that is to be played.
