@@ -30,7 +30,12 @@ impl Room {
             Report::LegConfirmed(leg) => self.begins_to_hear(now, leg, |l| l.confirmed = true),
             Report::LegHeld(leg, held) => self.begins_to_hear(now, leg, |l| l.held = held),
             Report::LegListensOnly(leg, listens_only) => self.note(leg, |l| l.listens_only = listens_only),
-            Report::Speaking(leg, speaking) => self.note(leg, |l| l.speaking = speaking),
+            Report::Speaking(leg, speaking) => {
+                if let Some(person) = self.person_of_leg(leg).and_then(|id| self.roster.person_mut(id)) {
+                    person.spoke_unix_ms = Some(now.unix_ms);
+                }
+                self.note(leg, |l| l.speaking = speaking);
+            }
             Report::LegQuiet(leg, seconds) => self.quiet(now, leg, seconds),
             Report::ChatLink(linked) => self.chat_link(linked),
             Report::MediaFailed => {

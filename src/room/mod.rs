@@ -166,8 +166,12 @@ impl Room {
         if self.is_over() {
             return Err(Refusal::Closing);
         }
+        // A thousand watchers are asked about at each change: nothing follows from a question.
+        let asks_only = request == Request::Watch;
         let answer = self.decide(now, origin, request);
-        self.follow_up(now);
+        if !asks_only {
+            self.follow_up(now);
+        }
         answer
     }
 

@@ -33,6 +33,8 @@ pub(super) struct Person {
     pub(super) correlation: Correlation,
     /// When the moderators last heard that they would like to speak.
     pub(super) wished: Option<Instant>,
+    /// When they last began to speak or stopped, ms since the UNIX epoch.
+    pub(super) spoke_unix_ms: Option<u64>,
     /// They would like to speak.
     pub(super) hand_raised: bool,
     /// The account behind a caller who doesn't want it shown (rule R13).
@@ -67,6 +69,7 @@ impl Person {
             hidden_entity,
             correlation,
             wished: None,
+            spoke_unix_ms: None,
             hand_raised: false,
             account: None,
         }

@@ -85,6 +85,7 @@ impl Room {
             text: self.text_level(person),
             audio: self.audio_level(person),
             speaking: self.is_speaking(person),
+            spoke_unix_ms: person.spoke_unix_ms,
             hand_raised: person.hand_raised,
             legs: self.legs(person).map(|(id, leg)| leg_view(id, leg)).collect(),
             occupants: person.occupants().collect(),

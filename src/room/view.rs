@@ -38,6 +38,8 @@ pub struct PersonView {
     pub audio: AudioLevel,
     /// One of their legs is speaking.
     pub speaking: bool,
+    /// When they last began to speak or stopped, ms since the UNIX epoch.
+    pub spoke_unix_ms: Option<u64>,
     /// They would like to speak (rule R32).
     pub hand_raised: bool,
     /// Their calls.

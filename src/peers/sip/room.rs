@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::{Actor, Correlation, DialFailure, DialId, Door, LegId, Now, Origin, ReferId, RoomName, SubscriptionId, origin::Asker};
 use crate::room::{Accepted, DialChange, EndCause, Event, LobbyStep, Numbered, PersonView, Refusal, Report, Request, Room, View};
-use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, State, User, Watcher as Told};
+use crate::sip::conference::{Departure, DepartureMethod, Endpoint, EndpointStatus, Printer, Revision, User, Watcher as Told};
 use crate::sip::msg::user_of_room;
 
 use super::state::{self, entity};
@@ -56,8 +56,10 @@ pub struct SipRoom {
     watchers: BTreeMap<SubscriptionId, Watching>,
     departed: Vec<Departed>,
     /// Calls as the last documents showed them: a departure is told to those who knew of it.
-    shown: BTreeMap<LegId, PersonView>,
+    shown: BTreeMap<LegId, Arc<PersonView>>,
     subject: Option<String>,
+    printer: Printer,
+    /// Something may have changed since the watchers' revisions were made.
     changed: bool,
     standing_changed: bool,
     commands: VecDeque<FromRoom>,
@@ -75,7 +77,7 @@ struct Watching {
 pub(super) struct Departed {
     leg: LegId,
     dialed_out: bool,
-    person: PersonView,
+    person: Arc<PersonView>,
     departure: Departure,
     until: Instant,
 }
@@ -110,6 +112,7 @@ impl SipRoom {
             departed: Vec::new(),
             shown: BTreeMap::new(),
             subject: None,
+            printer: Printer::default(),
             changed: false,
             standing_changed: false,
             commands: VecDeque::new(),
@@ -365,11 +368,16 @@ impl SipRoom {
         if std::mem::take(&mut self.standing_changed) {
             self.recheck(now, room);
         }
-        if std::mem::take(&mut self.changed) {
-            self.tell(now, room);
+        if self.changed {
+            self.watchers.values_mut().for_each(|w| w.told.touch());
+            // Before somebody may be told, nobody needs to know what.
+            if self.watchers.values().any(|w| w.told.is_due(now.at)) {
+                self.changed = false;
+                self.tell(now, room);
+            }
         }
         for (subscription, watching) in &mut self.watchers {
-            if let Some(document) = watching.told.poll_document(now.at) {
+            if let Some(document) = watching.told.poll_document(now.at, &mut self.printer) {
                 self.commands.push_back(FromRoom::Notify(*subscription, document));
             }
         }
@@ -392,30 +400,19 @@ impl SipRoom {
 
     /// Builds the state once per view class and hands it to the watchers of that class.
     fn tell(&mut self, now: Now, room: &Room) {
-        let mut states: BTreeMap<View, Arc<State>> = BTreeMap::new();
+        let people: Vec<PersonView> = room.people().collect();
+        let mut revisions: BTreeMap<View, Arc<Revision>> = BTreeMap::new();
         for watching in self.watchers.values_mut() {
-            let state = states.entry(watching.view).or_insert_with(|| {
-                Arc::new(state::state(
-                    room,
-                    &self.settings,
-                    self.subject.as_deref(),
-                    &self.departed,
-                    watching.view,
-                ))
+            let revision = revisions.entry(watching.view).or_insert_with(|| {
+                let (subject, departed) = (self.subject.as_deref(), &self.departed);
+                let state = state::state(room, &people, &self.settings, subject, departed, watching.view);
+                self.printer.revision(&state)
             });
-            watching.told.update(now.at, state);
+            watching.told.update(now.at, revision);
         }
-        self.shown = room
-            .people()
-            .flat_map(|p| {
-                p.legs
-                    .iter()
-                    .map(|l| l.id)
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .map(move |l| (l, p.clone()))
-            })
-            .collect();
+        let people: Vec<Arc<PersonView>> = people.into_iter().map(Arc::new).collect();
+        let calls = people.iter().flat_map(|p| p.legs.iter().map(move |l| (l.id, Arc::clone(p))));
+        self.shown = calls.collect();
     }
 
     /// When [`SipRoom::flush`] has something to do although nothing happened.

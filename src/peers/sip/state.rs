@@ -1,22 +1,29 @@
 //! The room as conference state: what a watcher of one view class may see (rules R13, R52, R53; checklist M-3, M-6, X-6).
 
+use std::cmp::Reverse;
+
 use crate::model::mute::MuteKind;
-use crate::model::{AudioAccess, Caller, DialFailure, DialState, LegId, MuteSet, Whois};
+use crate::model::{AudioAccess, Caller, DialFailure, DialState, LegId, MuteSet, Role, Whois};
 use crate::room::{AudioLevel, DialView, Guest, LegState, LegView, PersonView, Room, TextLevel, View, WaitingView};
 use crate::sip::conference::{
-    Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User,
+    CROWD, Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State,
+    User,
 };
 
 use super::room::{Departed, SipRoomSettings};
 
 /// Builds the document's content for one view class.
-pub(super) fn state(room: &Room, settings: &SipRoomSettings, subject: Option<&str>, departed: &[Departed], view: View) -> State {
+pub(super) fn state(
+    room: &Room,
+    people: &[PersonView],
+    settings: &SipRoomSettings,
+    subject: Option<&str>,
+    departed: &[Departed],
+    view: View,
+) -> State {
     let entity = settings.room_uri(room.name());
-    let mut users: Vec<User> = room
-        .people()
-        .filter(|p| !p.legs.is_empty() || p.text != TextLevel::None)
-        .map(|p| user(room, &p, view))
-        .collect();
+    let (seen, others) = crowd(people);
+    let mut users: Vec<User> = seen.into_iter().map(|p| user(room, p, view)).collect();
     if view == View::Moderator {
         users.extend(room.waiting().filter_map(|w| waiting(&w, view)));
     }
@@ -38,10 +45,29 @@ pub(super) fn state(room: &Room, settings: &SipRoomSettings, subject: Option<&st
         description: description(room, settings, &entity, subject),
         entity,
         host: Some(settings.domain.clone()),
-        active: room.people().any(|p| !p.legs.is_empty()),
+        active: people.iter().any(|p| !p.legs.is_empty()),
         locked: room.is_locked(),
         users,
+        others,
     }
+}
+
+/// Rule R54: of more people than a document holds, moderators, raised hands, who speaks and who spoke last; in the order of their rows. The others
+/// who take part are counted.
+fn crowd(people: &[PersonView]) -> (Vec<&PersonView>, usize) {
+    let mut here: Vec<&PersonView> = people.iter().filter(|p| !p.legs.is_empty() || p.text != TextLevel::None).collect();
+    if here.len() <= CROWD {
+        return (here, 0);
+    }
+    let last = |p: &&PersonView| {
+        let prominent = p.role == Role::Moderator || p.hand_raised;
+        (!prominent, !p.speaking, Reverse(p.spoke_unix_ms), p.id)
+    };
+    here.sort_by_key(last);
+    let others = here.split_off(CROWD);
+    here.sort_by_key(|p| p.id);
+    let joining = |p: &&&PersonView| p.text != TextLevel::None || p.audio != AudioLevel::Joining;
+    (here, others.iter().filter(joining).count())
 }
 
 fn description(room: &Room, settings: &SipRoomSettings, entity: &str, subject: Option<&str>) -> Description {
@@ -83,7 +109,7 @@ fn user(room: &Room, person: &PersonView, view: View) -> User {
         display_text: Some(person.name.clone()),
         associated_aors: associated(room, person, view),
         roles: vec![
-            if person.role == crate::model::Role::Moderator {
+            if person.role == Role::Moderator {
                 "moderator"
             } else {
                 "participant"
@@ -300,7 +326,7 @@ fn chat_endpoint(room: &Room, person: &PersonView) -> Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Affiliation, Aor, PersonId, Role};
+    use crate::model::{Affiliation, Aor, PersonId};
 
     #[test]
     fn r13_a_proven_address_is_for_those_in_the_room_and_a_number_for_moderators() {
@@ -319,6 +345,7 @@ mod tests {
             audio: AudioLevel::TwoWay,
             speaking: false,
             hand_raised: false,
+            spoke_unix_ms: None,
             legs: Vec::new(),
             occupants: Vec::new(),
             hidden_entity: "hidden".to_owned(),

@@ -6,7 +6,7 @@ mod state;
 mod watcher;
 mod xml;
 
-pub use render::{CROWD, MAX_DOCUMENT};
+pub use render::{CROWD, MAX_DOCUMENT, Printer, Revision};
 pub use state::{
     Departure, DepartureMethod, Description, Endpoint, EndpointStatus, Entry, JoiningMethod, Media, MediaKind, MediaStatus, State, User,
 };

@@ -2,7 +2,10 @@
 //!
 //! A document depends on nothing but the states and the version, so that watchers of one view class can share it.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     state::{
@@ -17,20 +20,32 @@ pub const MAX_DOCUMENT: usize = 60_000;
 /// Users of one document, at most (rule R54).
 pub const CROWD: usize = 200;
 
+/// Digits of a version, at most.
+const VERSION_MAX: usize = 10;
+
+/// Bodies that are kept, at most: as many as watchers can lie behind one another in a busy room.
+const BODIES_MAX: usize = 256;
+
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
 
-/// What a document tells: keys unique, and no more people than it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shown {
+/// What documents tell of one state: keys unique, and no more people than they hold. Shared by all watchers of one view class.
+#[derive(Debug)]
+pub struct Revision {
+    /// Another one than that of any other revision of the same printer.
+    pub(super) id: u64,
     state: State,
     /// Of all, those left out included.
     user_count: usize,
+    /// Bytes of the full document, without its version.
+    full_len: usize,
+    /// Who is disconnected.
+    pub(super) departed: Vec<User>,
 }
 
-impl Shown {
+impl Revision {
     /// Takes what fits into a full document: moderators first, then the others in their order.
-    pub(super) fn new<'a>(state: &'a State, parting: impl Iterator<Item = &'a User>) -> Self {
-        let user_count = state.users.iter().filter(|u| u.takes_part()).count();
+    fn new<'a>(id: u64, state: &'a State, parting: impl Iterator<Item = &'a User>) -> Self {
+        let user_count = state.others + state.users.iter().filter(|u| u.takes_part()).count();
         let mut seen = BTreeSet::new();
         let mut users: Vec<&User> = state.users.iter().chain(parting).filter(|u| seen.insert(&u.entity)).collect();
         if users.len() > CROWD {
@@ -38,11 +53,15 @@ impl Shown {
             users.truncate(CROWD);
         }
         let mut users: Vec<User> = users.into_iter().map(User::with_unique_keys).collect();
-        let mut shown = Self {
+        let mut revision = Self {
+            id,
             state: state.without_users(),
             user_count,
+            full_len: 0,
+            departed: Vec::new(),
         };
-        let mut left = MAX_DOCUMENT.saturating_sub(shown.full(u32::MAX).len());
+        let head = revision.full().len();
+        let mut left = (MAX_DOCUMENT - VERSION_MAX).saturating_sub(head);
         users.retain(|user| {
             let mut xml = Xml::piece();
             full_user(&mut xml, user);
@@ -50,17 +69,27 @@ impl Shown {
             left -= if fits { xml.len() } else { 0 };
             fits
         });
-        shown.state.users = users;
-        shown
+        revision.full_len = MAX_DOCUMENT - VERSION_MAX - left;
+        revision.departed = users.iter().filter(|u| !u.is_present()).cloned().collect();
+        revision.state.users = users;
+        revision
     }
 
     pub(super) fn users(&self) -> &[User] {
         &self.state.users
     }
 
+    pub(super) fn has(&self, entity: &str) -> bool {
+        self.state.users.iter().any(|u| u.entity == entity)
+    }
+
+    fn tells_the_same(&self, other: &Self) -> bool {
+        self.id == other.id || (self.state == other.state && self.user_count == other.user_count)
+    }
+
     /// Everything.
-    pub(super) fn full(&self, version: u32) -> Vec<u8> {
-        self.document("full", version, |xml| {
+    fn full(&self) -> Body {
+        self.document("full", |xml| {
             description(xml, &self.state.description);
             host(xml, self.state.host.as_deref());
             self.conference_state(xml);
@@ -71,17 +100,16 @@ impl Shown {
     }
 
     /// What is new since `base`, or everything where that is shorter, or where something went that only a full document can take away.
-    pub(super) fn since(&self, base: &Self, version: u32) -> Vec<u8> {
-        let full = self.full(version);
+    fn since(&self, base: &Self) -> Body {
         if base.state.entity != self.state.entity || (base.state.host.is_some() && self.state.host.is_none()) {
-            return full;
+            return self.full();
         }
-        let partial = self.partial(base, version);
-        if partial.len() < full.len() { partial } else { full }
+        let partial = self.partial(base);
+        if partial.len() < self.full_len { partial } else { self.full() }
     }
 
-    fn partial(&self, base: &Self, version: u32) -> Vec<u8> {
-        self.document("partial", version, |xml| {
+    fn partial(&self, base: &Self) -> Body {
+        self.document("partial", |xml| {
             let (old, new) = (&base.state, &self.state);
             if old.description != new.description {
                 description(xml, &new.description);
@@ -98,17 +126,24 @@ impl Shown {
         })
     }
 
-    fn document(&self, state: &str, version: u32, inner: impl FnOnce(&mut Xml)) -> Vec<u8> {
+    fn document(&self, state: &str, inner: impl FnOnce(&mut Xml)) -> Body {
         let mut xml = Xml::document();
-        let version = version.to_string();
         let root = [
             ("xmlns", NAMESPACE),
             ("entity", &self.state.entity),
             ("state", state),
-            ("version", &version),
+            ("version", ""),
         ];
-        xml.element("conference-info", &root, inner);
-        xml.into_bytes()
+        let mut version_at = 0;
+        xml.element("conference-info", &root, |xml| {
+            // The root's tag ends here, with `version="">`.
+            version_at = xml.len() - 2;
+            inner(xml);
+        });
+        Body {
+            bytes: xml.into_bytes(),
+            version_at,
+        }
     }
 
     fn conference_state(&self, xml: &mut Xml) {
@@ -117,6 +152,67 @@ impl Shown {
             xml.text("active", &self.state.active.to_string());
             xml.text("locked", &self.state.locked.to_string());
         });
+    }
+}
+
+/// A document that lacks its version: that alone differs between the watchers who are told the same.
+#[derive(Debug)]
+struct Body {
+    bytes: Vec<u8>,
+    version_at: usize,
+}
+
+impl Body {
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn with_version(&self, version: u32) -> Vec<u8> {
+        let (head, tail) = self.bytes.split_at(self.version_at);
+        let mut document = Vec::with_capacity(self.bytes.len() + VERSION_MAX);
+        document.extend_from_slice(head);
+        document.extend_from_slice(version.to_string().as_bytes());
+        document.extend_from_slice(tail);
+        document
+    }
+}
+
+/// Makes documents, each body once however many watchers are told it (rule R54).
+#[derive(Debug, Default)]
+pub struct Printer {
+    last_id: u64,
+    /// By the revision that it leads to, and the one that it begins from; without that it is full. `None`: both tell the same.
+    bodies: BTreeMap<(u64, Option<u64>), Option<Body>>,
+}
+
+impl Printer {
+    /// Takes a state up.
+    pub fn revision(&mut self, state: &State) -> Arc<Revision> {
+        Arc::new(self.apart(state, std::iter::empty()))
+    }
+
+    /// The same for one watcher, who is told of people who are gone for the others.
+    pub(super) fn with_parting<'a>(&mut self, revision: &'a Revision, parting: impl Iterator<Item = &'a User>) -> Arc<Revision> {
+        let mut apart = self.apart(&revision.state, parting);
+        apart.user_count = revision.user_count;
+        Arc::new(apart)
+    }
+
+    fn apart<'a>(&mut self, state: &'a State, parting: impl Iterator<Item = &'a User>) -> Revision {
+        self.last_id += 1;
+        Revision::new(self.last_id, state, parting)
+    }
+
+    /// The document that leads from `base`, or from nothing, to `revision`; `None` if there is nothing to tell.
+    pub(super) fn document(&mut self, revision: &Revision, base: Option<&Revision>, version: u32) -> Option<Vec<u8>> {
+        if self.bodies.len() > BODIES_MAX {
+            self.bodies.clear();
+        }
+        let body = self.bodies.entry((revision.id, base.map(|b| b.id))).or_insert_with(|| match base {
+            None => Some(revision.full()),
+            Some(base) => (!revision.tells_the_same(base)).then(|| revision.since(base)),
+        });
+        body.as_ref().map(|body| body.with_version(version))
     }
 }
 
@@ -149,6 +245,7 @@ impl State {
             active,
             locked,
             users: _,
+            others: _,
         } = self;
         let (entity, description, host) = (entity.clone(), description.clone(), host.clone());
         Self {
@@ -158,6 +255,7 @@ impl State {
             active: *active,
             locked: *locked,
             users: Vec::new(),
+            others: 0,
         }
     }
 }

@@ -15,6 +15,8 @@ pub struct State {
     pub locked: bool,
     /// `<users>`, in a stable order. `user-count` counts those with an endpoint that isn't disconnected.
     pub users: Vec<User>,
+    /// People who take part and have no place in `users` (rule R54); they are counted.
+    pub others: usize,
 }
 
 /// `<conference-description>`.

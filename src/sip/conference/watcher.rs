@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    render::Shown,
-    state::{State, User},
+    render::{Printer, Revision},
+    state::User,
 };
 
 /// How long somebody stays in the documents after this watcher was told that they are disconnected, at least (rule R52).
@@ -19,8 +19,8 @@ const PARTING: Duration = Duration::from_secs(5);
 pub struct Watcher {
     interval: Duration,
     version: u32,
-    current: Option<Arc<State>>,
-    told: Option<Shown>,
+    current: Option<Arc<Revision>>,
+    told: Option<Arc<Revision>>,
     /// Who is gone from the state, but not yet long enough for this watcher, with the moment when it was told.
     parting: BTreeMap<String, (User, Option<Instant>)>,
     /// A SUBSCRIBE waits for its full document.
@@ -59,49 +59,59 @@ impl Watcher {
     }
 
     /// The conference is in this state now.
-    pub fn update(&mut self, now: Instant, state: &Arc<State>) {
-        if let Some(before) = self.current.replace(Arc::clone(state)) {
-            let told = self.told.as_ref().map_or(&[][..], Shown::users);
-            for user in before.users.iter().filter(|u| !u.is_present()) {
-                let is_told = told.iter().any(|t| t.entity == user.entity);
-                if is_told && !self.parting.contains_key(&user.entity) && !has(state, &user.entity) {
+    pub fn update(&mut self, now: Instant, revision: &Arc<Revision>) {
+        if let Some(before) = self.current.replace(Arc::clone(revision)) {
+            for user in &before.departed {
+                let is_told = self.told.as_ref().is_some_and(|told| told.has(&user.entity));
+                if is_told && !self.parting.contains_key(&user.entity) && !revision.has(&user.entity) {
                     self.parting.insert(user.entity.clone(), (user.clone(), None));
                 }
             }
         }
-        self.parting.retain(|entity, _| !has(state, entity));
+        self.parting.retain(|entity, _| !revision.has(entity));
         self.note_told(now);
         self.changed = true;
     }
 
     /// The next document, if one is due. Until [`notified`](Self::notified) is called, none is.
-    pub fn poll_document(&mut self, now: Instant) -> Option<Vec<u8>> {
-        let state = Arc::clone(self.current.as_ref()?);
-        if self.outstanding || !(self.full_wanted || self.due().is_some_and(|at| at <= now)) {
+    pub fn poll_document(&mut self, now: Instant, printer: &mut Printer) -> Option<Vec<u8>> {
+        let current = Arc::clone(self.current.as_ref()?);
+        if !self.is_due(now) {
             return None;
         }
         self.parting.retain(|_, (_, told)| told.is_none_or(|at| now < at + PARTING));
-        let shown = Shown::new(&state, self.parting.values().map(|(user, _)| user));
+        let revision = if self.parting.is_empty() {
+            current
+        } else {
+            printer.with_parting(&current, self.parting.values().map(|(user, _)| user))
+        };
         self.changed = false;
         let version = self.version + 1;
-        let document = match &self.told {
-            Some(told) if !self.full_wanted => {
-                if *told == shown {
-                    return None;
-                }
-                shown.since(told, version)
-            }
-            Some(_) | None => shown.full(version),
+        let base = self.told.as_deref().filter(|_| !self.full_wanted);
+        let Some(document) = printer.document(&revision, base, version) else {
+            // Told the same, so that who is behind needn't stay it.
+            self.told = Some(revision);
+            return None;
         };
         self.version = version;
         self.full_wanted = false;
         self.outstanding = true;
         self.sent_at = Some(now);
         // Who found no place in a crowded document has just been deleted by it.
-        self.parting.retain(|entity, _| shown.users().iter().any(|u| u.entity == *entity));
-        self.told = Some(shown);
+        self.parting.retain(|entity, _| revision.has(entity));
+        self.told = Some(revision);
         self.note_told(now);
         Some(document)
+    }
+
+    /// Something may have changed: [`update`](Self::update) is wanted before the next document.
+    pub fn touch(&mut self) {
+        self.changed = true;
+    }
+
+    /// A document may go now, if there is something to tell.
+    pub fn is_due(&self, now: Instant) -> bool {
+        !self.outstanding && (self.full_wanted || self.due().is_some_and(|at| at <= now))
     }
 
     /// When [`poll_document`](Self::poll_document) may have something although nothing happened.
@@ -135,14 +145,12 @@ impl Watcher {
     }
 }
 
-fn has(state: &State, entity: &str) -> bool {
-    state.users.iter().any(|u| u.entity == entity)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sip::conference::{CROWD, Departure, DepartureMethod, Description, Endpoint, EndpointStatus, JoiningMethod, MAX_DOCUMENT};
+    use crate::sip::conference::{
+        CROWD, Departure, DepartureMethod, Description, Endpoint, EndpointStatus, JoiningMethod, MAX_DOCUMENT, State,
+    };
 
     const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -178,6 +186,7 @@ mod tests {
             active: true,
             locked: false,
             users,
+            others: 0,
         })
     }
 
@@ -186,6 +195,7 @@ mod tests {
     }
 
     struct World {
+        printer: Printer,
         watcher: Watcher,
         now: Instant,
     }
@@ -193,17 +203,21 @@ mod tests {
     impl World {
         fn new() -> Self {
             Self {
+                printer: Printer::default(),
                 watcher: Watcher::new(INTERVAL),
                 now: Instant::now(),
             }
         }
 
         fn update(&mut self, state: &Arc<State>) {
-            self.watcher.update(self.now, state);
+            let revision = self.printer.revision(state);
+            self.watcher.update(self.now, &revision);
         }
 
         fn poll(&mut self) -> Option<String> {
-            self.watcher.poll_document(self.now).map(|d| String::from_utf8(d).unwrap())
+            self.watcher
+                .poll_document(self.now, &mut self.printer)
+                .map(|d| String::from_utf8(d).unwrap())
         }
 
         /// A document that has to come, and its answer.
