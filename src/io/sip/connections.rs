@@ -11,7 +11,11 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{SipSocketCounters, stream, tls::Handshakes};
+use super::{
+    SipSocketCounters,
+    stream::{self, PATIENCE, Patience},
+    tls::Handshakes,
+};
 use crate::sip::{
     customer,
     endpoint::{ConnectionId, Flow, Inbound, Target, Transport},
@@ -119,6 +123,7 @@ pub(super) struct Connections {
     pub(super) counters: Arc<SipSocketCounters>,
     /// Pages whose scripts may connect by WebSocket; all if empty.
     pub(super) origins: Arc<[String]>,
+    pub(super) patience: Patience,
 }
 
 impl Connections {
@@ -134,6 +139,7 @@ impl Connections {
             handshakes: Arc::new(handshakes),
             counters,
             origins: origins.into(),
+            patience: PATIENCE,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
@@ -12,7 +12,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf, split},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -29,10 +29,14 @@ use crate::sip::{
 
 /// How long a connection may take to come about (rule R42).
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
-/// How long a connection may take to say its first message, and any message to come to its end.
-pub(super) const MESSAGE_LIMIT: Duration = Duration::from_secs(30);
-/// How long a connection may be silent: longer than the longest subscription, so that its refresh still finds it.
-pub(super) const IDLE_LIMIT: Duration = Duration::from_secs(65 * 60);
+/// How long peers are borne.
+pub(super) const PATIENCE: Patience = Patience {
+    message: Duration::from_secs(30),
+    // Longer than the longest subscription, so that its refresh still finds it.
+    idle: Duration::from_secs(65 * 60),
+    upgrade: Duration::from_secs(10),
+    silence: Duration::from_secs(60),
+};
 /// How long one write may take before the peer counts as gone.
 pub(super) const WRITE_LIMIT: Duration = Duration::from_secs(30);
 /// How long we go on writing after a stream that can't be read on, so that the 400 gets out.
@@ -45,6 +49,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) const READ: usize = 8 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 512;
+
+/// How long peers are borne that say nothing, or nothing to the end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// Any message to come to its end; the first one to come, but by WebSocket.
+    pub(super) message: Duration,
+    /// From one message to the next.
+    pub(super) idle: Duration,
+    /// A connection to become a WebSocket, which is one round trip.
+    pub(super) upgrade: Duration,
+    /// From one whole WebSocket frame to the next; two pings go unanswered meanwhile.
+    pub(super) silence: Duration,
+}
 
 /// Opens a listening socket.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
@@ -138,7 +155,7 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, flow: Flow, mut waiti
     match flow.transport {
         Transport::Ws | Transport::Wss => {
             let socket = tokio::select! {
-                socket = ws::upgrade(stream, &connections.origins, &connections.counters) => socket?,
+                socket = ws::upgrade(stream, connections) => socket?,
                 _ = &mut waiting.cut => return None,
             };
             ws::serve(socket, flow, waiting, connections).await;
@@ -149,7 +166,7 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, flow: Flow, mut waiti
 }
 
 /// Reads and writes until either is over, and says so.
-async fn serve(stream: impl AsyncRead + AsyncWrite, flow: Flow, waiting: Waiting, connections: &Connections) {
+pub(super) async fn serve(stream: impl AsyncRead + AsyncWrite, flow: Flow, waiting: Waiting, connections: &Connections) {
     let (reader, mut writer) = split(stream);
     let Waiting { queue, bytes, cut } = waiting;
     let readable = tokio::select! {
@@ -182,10 +199,11 @@ async fn read(mut reader: ReadHalf<impl AsyncRead>, flow: Flow, connections: &Co
     let mut buffer = vec![0; READ];
     let mut spoken = false;
     // When the message under way has to be there.
-    let mut due = Instant::now() + MESSAGE_LIMIT;
+    let Patience { message: whole, idle, .. } = connections.patience;
+    let mut due = Instant::now() + whole;
     loop {
         let limit = if spoken && decoder.pending() == 0 {
-            IDLE_LIMIT
+            idle
         } else {
             due.saturating_duration_since(Instant::now())
         };
@@ -205,12 +223,12 @@ async fn read(mut reader: ReadHalf<impl AsyncRead>, flow: Flow, connections: &Co
             }
         };
         if decoder.pending() == 0 && spoken {
-            due = Instant::now() + MESSAGE_LIMIT;
+            due = Instant::now() + whole;
         }
         decoder.push(&buffer[..length]);
         while let Some(item) = decoder.next() {
             spoken = true;
-            due = Instant::now() + MESSAGE_LIMIT;
+            due = Instant::now() + whole;
             let message = match item {
                 Ok(StreamItem::Message(message)) => Ok(message),
                 Ok(StreamItem::Malformed(malformed)) => Err(malformed),

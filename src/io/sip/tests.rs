@@ -1,3 +1,4 @@
+mod slow;
 mod tls;
 mod ws;
 

@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::{
@@ -20,7 +20,7 @@ use futures_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     sync::mpsc,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_tungstenite::{
     WebSocketStream, accept_hdr_async_with_config,
@@ -39,7 +39,7 @@ use tracing::debug;
 use super::{
     SipSocketCounters,
     connections::{Connections, Waiting},
-    stream::{IDLE_LIMIT, LINGER, MESSAGE_LIMIT, READ, WRITE_LIMIT},
+    stream::{LINGER, Patience, READ, WRITE_LIMIT},
 };
 use crate::sip::{
     endpoint::{Flow, Inbound},
@@ -48,23 +48,19 @@ use crate::sip::{
 
 /// The subprotocol (RFC 7118 section 4.1).
 const SUBPROTOCOL: &str = "sip";
-/// How long the upgrade may take, which is one round trip.
-const UPGRADE_LIMIT: Duration = Duration::from_secs(10);
 /// How often we ask by a ping: more often than NATs and proxies forget.
 const PING_EVERY: Duration = Duration::from_secs(25);
-/// A peer of which so long not a whole frame has come is gone, or sends one byte by byte.
-const SILENCE_LIMIT: Duration = Duration::from_secs(60);
 
 /// A connection that was upgraded.
 pub(super) type WebSocket<S> = WebSocketStream<Metered<S>>;
 
-/// Lets a connection become a WebSocket, or nothing, which is counted. `origins`: the pages that may connect, all if empty.
-pub(super) async fn upgrade<S>(stream: S, origins: &[String], counters: &SipSocketCounters) -> Option<WebSocket<S>>
+/// Lets a connection become a WebSocket, or nothing, which is counted.
+pub(super) async fn upgrade<S>(stream: S, connections: &Connections) -> Option<WebSocket<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     #[expect(clippy::result_large_err, reason = "the library asks for it, once a connection")]
-    let judge = |request: &Request, mut response: Response| match refusal(request.headers(), origins) {
+    let judge = |request: &Request, mut response: Response| match refusal(request.headers(), &connections.origins) {
         None => {
             let chosen = HeaderValue::from_static(SUBPROTOCOL);
             response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, chosen);
@@ -82,7 +78,7 @@ where
         .max_message_size(Some(MAX_MESSAGE))
         .max_frame_size(Some(MAX_MESSAGE));
     match timeout(
-        UPGRADE_LIMIT,
+        connections.patience.upgrade,
         accept_hdr_async_with_config(Metered::new(stream), judge, Some(config)),
     )
     .await
@@ -91,11 +87,11 @@ where
         Ok(Err(error)) => {
             // Anybody may ask for as many as they like (rule R48).
             debug!(%error, "no WebSocket");
-            SipSocketCounters::count(&counters.upgrades_refused);
+            SipSocketCounters::count(&connections.counters.upgrades_refused);
             None
         }
         Err(_) => {
-            SipSocketCounters::count(&counters.upgrades_late);
+            SipSocketCounters::count(&connections.counters.upgrades_late);
             None
         }
     }
@@ -156,8 +152,12 @@ where
     let mut whole = arrived.load(Ordering::Relaxed);
     let mut unfinished_since = None;
     let mut said_at = Instant::now();
+    let Patience {
+        message, idle, silence, ..
+    } = connections.patience;
     loop {
-        let bytes = match timeout(SILENCE_LIMIT, frames.next()).await {
+        // Of a peer that is gone, or sends a frame byte by byte, no whole one comes.
+        let bytes = match timeout(silence, frames.next()).await {
             Ok(Some(Ok(Message::Text(text)))) => text.as_bytes().to_vec(),
             Ok(Some(Ok(Message::Binary(bytes)))) => bytes.to_vec(),
             Ok(Some(Ok(Message::Ping(payload) | Message::Pong(payload)))) => {
@@ -167,8 +167,8 @@ where
                 if arrived.load(Ordering::Relaxed) > whole {
                     unfinished_since.get_or_insert(now);
                 }
-                let is_late = unfinished_since.is_some_and(|since| now > since + MESSAGE_LIMIT);
-                if is_late || now > said_at + IDLE_LIMIT {
+                let is_late = unfinished_since.is_some_and(|since| now > since + message);
+                if is_late || now > said_at + idle {
                     SipSocketCounters::count(&connections.counters.connections_idle);
                     return Some(CloseCode::Policy);
                 }

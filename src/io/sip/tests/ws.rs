@@ -91,7 +91,7 @@ async fn rfc7118_4_2_messages_come_in_text_and_binary_and_in_pieces() {
 }
 
 /// A frame as a client sends it, by RFC 6455 section 5.2: up to 64 KiB, with a mask of zeros.
-fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = payload.len();
     let mut frame = vec![first];
     match u8::try_from(length) {
