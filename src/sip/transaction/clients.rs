@@ -12,6 +12,7 @@ use super::{
     client_invite::{Due, Heard},
     client_other::ClientOther,
     dice::Dice,
+    health::Health,
     lookups::{Lookups, Waiting},
     timer::{Deadlines, GIVE_UP},
     ways::{Unsendable, Ways},
@@ -61,6 +62,8 @@ pub(crate) struct Clients {
     /// Which way requests go.
     pub(crate) ways: Ways,
     pub(super) lookups: Lookups,
+    /// Which hops failed lately.
+    pub(super) health: Health,
     /// How long a hop may say nothing when there is another.
     pub(super) hop_limit: Duration,
     pub(super) next: u64,
@@ -74,6 +77,7 @@ impl Clients {
         Self {
             ways: Ways::new(config.listeners.clone()),
             lookups: Lookups::default(),
+            health: Health::default(),
             hop_limit: config.hop_limit,
             next: 0,
             all: BTreeMap::new(),
@@ -231,6 +235,9 @@ impl Clients {
             wire.counters.stray_responses += 1;
             return None;
         };
+        if let Some(target) = &client.target {
+            self.health.answered(now, target, &response);
+        }
         let to_tag = response.headers.to().ok().and_then(|to| to.tag().map(str::to_owned));
         let told = match &mut client.machine {
             Machine::Lookup(_) | Machine::Over => false,

@@ -79,6 +79,9 @@ impl Clients {
     fn fail(&mut self, now: Instant, wire: &mut Wire, dice: &mut Dice, id: ClientId, (failure, heard): (Failure, bool)) -> Option<Report> {
         let client = self.all.get_mut(&id)?;
         client.failed = Some(Err(failure));
+        if let Some(target) = client.target.as_ref().filter(|_| !heard) {
+            self.health.failed(now, target);
+        }
         let report = if client.ahead.is_empty() || heard || client.standing != Standing::Present {
             self.conclude(wire, id)
         } else {
@@ -189,7 +192,7 @@ impl Clients {
             .filter_map(|who| match who {
                 Waiting::Request(client) => self.resume(now, wire, dice, client, hops),
                 Waiting::Ack(invite, to_tag) => {
-                    self.resume_ack(wire, dice, invite, to_tag.as_deref(), hops);
+                    self.resume_ack(now, wire, dice, invite, to_tag.as_deref(), hops);
                     None
                 }
             })
@@ -199,7 +202,8 @@ impl Clients {
     fn resume(&mut self, now: Instant, wire: &mut Wire, dice: &mut Dice, id: ClientId, hops: &[Hop]) -> Option<Report> {
         let client = self.all.get_mut(&id).filter(|c| matches!(c.machine, Machine::Lookup(_)))?;
         let targets = hops.iter().filter_map(|hop| self.ways.target(hop, client.local).ok());
-        client.ahead.hops = targets.filter(|target| !client.ahead.tried.contains(target)).collect();
+        let new = targets.filter(|target| !client.ahead.tried.contains(target)).collect();
+        client.ahead.hops = self.health.ordered(now, new);
         let report = match self.go_on(now, wire, dice, id) {
             Ok(()) => None,
             Err(_) => self.conclude(wire, id),
@@ -208,11 +212,12 @@ impl Clients {
         report
     }
 
-    fn resume_ack(&mut self, wire: &mut Wire, dice: &mut Dice, invite: ClientId, to_tag: Option<&str>, hops: &[Hop]) {
+    fn resume_ack(&mut self, now: Instant, wire: &mut Wire, dice: &mut Dice, invite: ClientId, to_tag: Option<&str>, hops: &[Hop]) {
         let Some(client) = self.all.get_mut(&invite) else { return };
         let waits = |ack: &&mut super::client::Ack| ack.target.is_none() && ack.to_tag.as_deref() == to_tag;
         let Some(ack) = client.acks.iter_mut().find(waits) else { return };
-        let target = hops.iter().find_map(|hop| self.ways.target(hop, client.local).ok());
+        let targets = hops.iter().filter_map(|hop| self.ways.target(hop, client.local).ok()).collect();
+        let target = self.health.ordered(now, targets).pop_front();
         let sent = target.is_some_and(|target| self.ways.send_ack(wire, dice, ack, target).is_ok());
         wire.counters.unsendable += u64::from(!sent);
     }

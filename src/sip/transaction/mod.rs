@@ -7,6 +7,7 @@ mod client_invite;
 mod client_other;
 mod clients;
 mod dice;
+mod health;
 mod hops;
 mod key;
 mod lookups;

@@ -429,3 +429,62 @@ fn a_name_in_a_contact_is_not_asked_for_where_the_peer_is_reached_directly() {
     assert_eq!(lab.endpoint.poll_lookup(), None);
     assert_eq!(lab.request_at(PEER).method, Method::Bye);
 }
+
+/// One more call, whose name leads to two hops: its INVITE, and where that went.
+fn call_again(lab: &mut Lab) -> (Request, String) {
+    lab.transmits();
+    lab.events();
+    lab.endpoint.invite(lab.now, args()).expect("a name");
+    let lookup = lab.lookup();
+    lab.found(&lookup, Ok(udp_hops(2)));
+    let mut out = lab.transmits();
+    let (Some(transmit), true) = (out.pop(), out.is_empty()) else {
+        panic!("one INVITE")
+    };
+    let Ok(Message::Request(invite)) = parse_datagram(&transmit.bytes) else {
+        panic!("an INVITE")
+    };
+    (invite, transmit.target.remote().to_string())
+}
+
+#[test]
+fn rfc3263_4_3_a_hop_that_was_silent_comes_last_for_a_while() {
+    let (mut lab, _, _) = roaming(2);
+    lab.pass(Duration::from_secs(4));
+    assert_eq!(call_again(&mut lab).1, HOPS[1]);
+    lab.pass(Duration::from_secs(4));
+    let last = lab.transmits().pop().expect("an INVITE").target.remote().to_string();
+    assert_eq!(last, HOPS[0], "it is still better than nothing");
+    lab.pass(Duration::from_secs(27 + 4));
+    assert_eq!(call_again(&mut lab).1, HOPS[0], "another chance");
+}
+
+#[test]
+fn a_hop_that_speaks_again_is_first_again() {
+    let (mut lab, _, first) = roaming(2);
+    lab.pass(Duration::from_secs(4));
+    lab.answer(&first, 404, "late", "");
+    assert_eq!(call_again(&mut lab).1, HOPS[0]);
+}
+
+#[test]
+fn rfc3261_21_5_4_a_hop_that_asks_for_a_rest_gets_it() {
+    let (mut lab, _, first) = roaming(2);
+    lab.answer(&first, 503, "one", "Retry-After: 60\r\n");
+    let (second, at) = call_again(&mut lab);
+    assert_eq!(at, HOPS[1]);
+    lab.answer(&second, 503, "two", "");
+    assert_eq!(lab.brief(), ["ACK"], "there is no other hop");
+    assert!(matches!(lab.ended(), EndCause::Refused { response } if response.status == 503));
+    lab.pass(Duration::from_secs(60));
+    assert_eq!(call_again(&mut lab).1, HOPS[0]);
+    // Alone it is asked all the same.
+    let (mut lab, _, first) = roaming(1);
+    lab.answer(&first, 503, "one", "Retry-After: 60\r\n");
+    lab.transmits();
+    lab.events();
+    lab.endpoint.invite(lab.now, args()).expect("a name");
+    let lookup = lab.lookup();
+    lab.found(&lookup, Ok(udp_hops(1)));
+    lab.request_at(HOPS[0]);
+}
