@@ -9,6 +9,7 @@ pub(crate) use table::{DialogNo, Dialogs};
 
 use super::{
     endpoint::{Flow, Target},
+    locate::{Located, locate},
     msg::{Access, CSeq, HeaderError, Method, Name, NameAddr, Request, Response, Uri},
     transaction::Seen,
 };
@@ -117,6 +118,9 @@ impl Dialog {
             .headers
             .contact()
             .map_or_else(|_| request.uri.clone(), |contact| contact.uri);
+        // Who answers from where we called, or from where it says that it is, needs no proxy; a name may have led to one.
+        let is_there = |uri: &Uri| matches!(locate(uri), Ok(Located::Hop(hop)) if hop.address == flow.remote);
+        let direct = routes.is_empty() && (is_there(&target) || is_there(&request.uri) && !request.headers.has(Name::Route));
         Ok(Self {
             call_id: request.headers.call_id()?.to_owned(),
             local_tag: local.tag().unwrap_or_default().to_owned(),
@@ -126,7 +130,7 @@ impl Dialog {
             local_seq: request.headers.cseq()?.number,
             remote_seq: None,
             target,
-            reached: Reached::new(routes.is_empty(), flow),
+            reached: Reached::new(direct, flow),
             settled: None,
             routes,
             local_address: flow.local,

@@ -412,6 +412,18 @@ fn the_ack_waits_for_the_name_in_the_route_and_comes_again_with_the_2xx() {
 }
 
 #[test]
+fn rfc3261_12_2_1_1_a_proxy_that_does_not_stay_in_the_path_is_left_out_of_the_dialog() {
+    let mut lab = Lab::new().over_tcp();
+    lab.flow.remote = address(HOPS[0]);
+    lab.endpoint.invite(lab.now, args()).expect("a name");
+    let lookup = lab.lookup();
+    lab.found(&lookup, Ok(vec![hop(Transport::Tcp, HOPS[0])]));
+    let invite = lab.request_at(HOPS[0]);
+    lab.answer(&invite, 200, "bob", CONTACT);
+    assert_eq!(lab.request_at("192.0.2.1:5070").method, Method::Ack, "to the Contact");
+}
+
+#[test]
 fn a_name_in_a_contact_is_not_asked_for_where_the_peer_is_reached_directly() {
     let mut lab = Lab::new();
     lab.hear(
