@@ -6,6 +6,7 @@ mod chat;
 mod component;
 mod demo;
 mod faults;
+mod kamailio;
 mod latency;
 mod names;
 mod operator;

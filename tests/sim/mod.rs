@@ -5,6 +5,7 @@ mod fakes;
 mod hostile;
 mod keypad;
 mod lobby;
+mod names;
 mod recording;
 mod refer;
 mod security;

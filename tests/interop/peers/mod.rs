@@ -4,17 +4,20 @@ pub(crate) mod authority;
 pub(crate) mod browser;
 pub(crate) mod caller;
 pub(crate) mod chat;
+pub(crate) mod contact;
 pub(crate) mod dns;
 pub(crate) mod events;
 pub(crate) mod folder;
 pub(crate) mod gate;
 pub(crate) mod jssip;
+pub(crate) mod kamailio;
 pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod script;
 pub(crate) mod server;
 pub(crate) mod sipp;
 pub(crate) mod sound;
+pub(crate) mod uac;
 
 use std::{io::Write as _, path::Path, process::Command};
 

@@ -44,6 +44,8 @@ struct Ports {
 /// Where a configuration differs from that of most tests.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Special<'a> {
+    /// Lines for `[sip]`.
+    pub(crate) sip: &'a str,
     /// Lines for `[media]`.
     pub(crate) media: &'a str,
     /// Where components connect, if not at the Prosody's own port.
@@ -150,6 +152,11 @@ impl Server {
     /// Where it takes calls by UDP.
     pub(crate) fn udp(&self) -> SocketAddr {
         self.ports.udp
+    }
+
+    /// Where it takes calls by TCP.
+    pub(crate) fn tcp(&self) -> SocketAddr {
+        self.ports.tcp
     }
 
     /// Where it takes calls by TLS.
@@ -296,10 +303,15 @@ impl Drop for Server {
 
 fn config(prosody: &Prosody, special: &Special<'_>) -> String {
     let setup = prosody.setup();
-    let Special { media, chat_server, more } = special;
+    let Special {
+        sip,
+        media,
+        chat_server,
+        more,
+    } = special;
     let mut text = format!(
         "[sip]\ndomain = '{DOMAIN}'\nlisten = ['udp:127.0.0.1:0', 'tcp:127.0.0.1:0', 'tls:127.0.0.1:0', 'wss:127.0.0.1:0']\n\
-         tls_certificate = 'certificate.pem'\ntls_key = 'key.pem'\nnotify_interval_s = 1\ndigest = ['md5']\n\n\
+         tls_certificate = 'certificate.pem'\ntls_key = 'key.pem'\nnotify_interval_s = 1\ndigest = ['md5']\n{sip}\n\n\
          [media]\nlisten = ['127.0.0.1']\nports = '10000-19999'\n{media}\n\n\
          [xmpp]\nserver = '{}'\nrooms = 'rooms.localhost'\nphones = 'phones.localhost'\nsecret = '{}'\n\n\
          [rooms]\nown_domains = ['localhost']\nkick_quarantine_s = 60\nphone_delay_s = 1\n\n\
