@@ -1,5 +1,7 @@
 //! A SIP endpoint calls another one over a net that loses, doubles and reorders, on fake time. Whatever happens, nothing is left over.
 
+mod gone;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -41,6 +43,8 @@ struct Net {
     watcher: Watcher,
     wire: BTreeMap<(Instant, u64), Packet>,
     sent: u64,
+    /// Nothing comes from there or gets there any more.
+    gone: Option<SocketAddr>,
     /// Everything that was sent, for comparing runs.
     trace: Vec<(Duration, Vec<u8>)>,
 }
@@ -177,6 +181,7 @@ impl Net {
             watcher,
             wire: BTreeMap::new(),
             sent: 0,
+            gone: None,
             trace: Vec::new(),
         }
     }
@@ -185,6 +190,7 @@ impl Net {
     fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         self.trace.push((self.now - self.start, bytes.clone()));
         let copies = match self.rng.random_range(0..10) {
+            _ if self.gone == Some(from) => 0,
             0 | 1 => 0,
             2 => 2,
             _ => 1,
@@ -246,6 +252,9 @@ impl Net {
     }
 
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
+        if self.gone == Some(to) {
+            return;
+        }
         if to == self.watcher.address {
             return self.deliver_to_watcher(from, &bytes);
         }
