@@ -18,5 +18,6 @@ mod rooms;
 mod security;
 mod sipp;
 mod tls;
+mod torture;
 mod voices;
 mod weight;
