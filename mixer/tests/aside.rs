@@ -329,10 +329,10 @@ fn r70_keys_are_found_in_the_vestibule_by_what_a_leg_sounds_like() {
 
 /// Says G.711 to a vestibule, and gives the keys that are found in it.
 fn keys_in(bytes: &[u8]) -> Vec<Event> {
-    let mut vestibule = Mixer::vestibule(1).unwrap();
-    let mut stock = Stock::new().unwrap();
+    let mut vestibule = Mixer::vestibule(1).expect("made");
+    let mut stock = Stock::new().expect("made");
     let phone = Phone::new(1, Codec::Pcmu, Says::Nothing);
-    vestibule.handle(Command::Add(phone.leg, phone.audio())).unwrap();
+    vestibule.handle(Command::Add(phone.leg, phone.audio())).expect("made");
     vestibule.find_keys(phone.leg, Some(Keys::new()));
     let mut told = Vec::new();
     for (n, payload) in bytes.chunks_exact(160).enumerate() {
