@@ -102,6 +102,7 @@ impl World {
             ssrc: 1,
             endpoint: "sip:phone@192.0.2.1".to_owned(),
             correlation: Correlation(self.next_leg),
+            entry: cusax::model::Entry::Nothing,
         };
         self.door.handle(self.now, &mut self.room, join);
         self.door.handle(self.now, &mut self.room, ToRoom::Confirmed(leg));

@@ -9,14 +9,13 @@ use super::{
     Advertise, Config, ConfigDirectory, Create, Digest, Listen, Log, Media, Mistake, Recording, RecordingFormat, Rooms, Secret, Sip,
     Transport, Xmpp,
     keypad::{keypad, own_keypad},
-    meeting,
+    meeting, numbers,
     parse::{self, choice},
     read::{Reader, Section, not_empty},
     tls, trunk,
 };
 use crate::model::{
-    Account, Affiliation, Aor, AudioAccess, Keypad, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec,
-    srtp::Policy,
+    Account, Affiliation, Aor, Keypad, RoomConfig, RoomName, RoomRecord, Whois, account::DigestKeys, media::Codec, srtp::Policy,
 };
 
 /// Checks a whole document. The environment is asked for secrets by name.
@@ -39,6 +38,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
     let rooms = rooms(top.section("rooms"), xmpp.as_ref());
     let keypad = keypad(top.section("keypad"), &Keypad::default());
     let declared = declared(top.sections("room"), &rooms.template, &keypad);
+    let numbers = numbers::numbers(top.section("numbers"), &declared);
     // Users are looked at even if [sip] is wrong, so that their mistakes are told in the same run.
     let (domain, realm) = sip
         .as_ref()
@@ -71,6 +71,7 @@ fn document<'r>(r: &'r Reader<'r>) -> Option<Config> {
         keypad,
         dial,
         prompts,
+        numbers,
         warnings: Vec::new(),
     })
 }
@@ -269,12 +270,12 @@ fn declared(sections: Vec<Section<'_>>, template: &RoomConfig, keypad: &Keypad) 
                 s.mistake("name", "two rooms of this name");
             }
         }
-        records.extend(room(s, name, template, keypad));
+        records.extend(room(s, name, template, keypad, &records));
     }
     records
 }
 
-fn room(mut s: Section<'_>, name: Option<RoomName>, template: &RoomConfig, keypad: &Keypad) -> Option<RoomRecord> {
+fn room(mut s: Section<'_>, name: Option<RoomName>, template: &RoomConfig, keypad: &Keypad, others: &[RoomRecord]) -> Option<RoomRecord> {
     let mut affiliations = BTreeMap::new();
     // The greatest standing last, so that it stays when somebody is listed twice.
     for (key, affiliation) in [
@@ -303,12 +304,14 @@ fn room(mut s: Section<'_>, name: Option<RoomName>, template: &RoomConfig, keypa
             Whois::Moderators
         },
         password: s.secret("password", "password_file").map(|p| p.reveal().to_owned()),
-        audio: s.text("audio", choice(parse::AUDIO)).unwrap_or(AudioAccess::Anyone),
         chat_voice_governs_audio: flag(&mut s, "chat_voice_governs_audio", sized.chat_voice_governs_audio),
         membership_governs_audio: flag(&mut s, "membership_governs_audio", sized.membership_governs_audio),
         keypad: own_keypad(&mut s, keypad),
         ..sized
     };
+    let audio = s.text("audio", choice(parse::AUDIO));
+    let config = numbers::entry(&mut s, audio, config);
+    numbers::distinct(&s, config.number.as_ref(), others);
     s.finish();
     Some(RoomRecord {
         name: name?,

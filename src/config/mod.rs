@@ -8,6 +8,7 @@ mod directory;
 mod keypad;
 mod meeting;
 mod mistake;
+mod numbers;
 mod parse;
 mod prompts;
 mod read;
@@ -26,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{BareJid, Keypad, RoomConfig, RoomRecord, media::Codec, srtp::Policy, trunk::Trunk};
+use crate::model::{BareJid, Keypad, RoomConfig, RoomRecord, entry::NumberMap, media::Codec, srtp::Policy, trunk::Trunk};
 
 pub use dial::Dial;
 pub use directory::ConfigDirectory;
@@ -68,6 +69,8 @@ pub struct Config {
     pub dial: Dial,
     /// The folder of what is said in place of the built-in voice.
     pub prompts: Option<PathBuf>,
+    /// Numbers that lead to rooms, or to the spoken menu.
+    pub numbers: NumberMap,
     /// What is odd but no mistake.
     pub warnings: Vec<Mistake>,
 }
@@ -88,6 +91,7 @@ impl fmt::Debug for Config {
             .field("log", &self.log)
             .field("keypad", &self.keypad)
             .field("dial", &self.dial)
+            .field("numbers", &self.numbers)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
     }

@@ -50,10 +50,10 @@ pub(super) const CREATE: &[(&str, Create)] = &[
     ("nobody", Create::Nobody),
 ];
 
-/// Without a PIN: those are asked for by keypad menus, which there are none of.
 pub(super) const AUDIO: &[(&str, AudioAccess)] = &[
     ("anyone", AudioAccess::Anyone),
     ("members", AudioAccess::Members),
+    ("pin", AudioAccess::Pin),
     ("off", AudioAccess::Off),
 ];
 

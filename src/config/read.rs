@@ -150,6 +150,21 @@ impl<'r> Section<'r> {
         self.parse_text(key, &value, parse)
     }
 
+    /// Every key that is left, with its text, in order of the file; for sections whose keys are the user's own.
+    pub(super) fn entries(&mut self) -> Vec<(String, String)> {
+        let mut entries = Vec::new();
+        let mut left: Vec<_> = std::mem::take(&mut self.table).into_iter().collect();
+        left.sort_by_key(|(key, _)| key.span().start);
+        for (key, value) in left {
+            let key = key.into_inner().into_owned();
+            match value.get_ref().as_str() {
+                Some(text) => entries.push((key, text.to_owned())),
+                None => self.mistake(&key, format!("must be a text in quotes, not {}", kind(value.get_ref()))),
+            }
+        }
+        entries
+    }
+
     /// A text that must be given, parsed.
     pub(super) fn required<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         if !self.offsets.contains_key(key) {

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, path::Path};
 
 use super::{check::check, *};
-use crate::model::{Affiliation, Aor, AudioAccess, Directory, KeyAction, Whois, srtp::Policy};
+use crate::model::{Affiliation, Aor, AudioAccess, Directory, KeyAction, Whois, entry::NumberTarget, srtp::Policy};
 
 const SMALL: &str =
     "[sip]\ndomain = 'conf.example.com'\n[xmpp]\nrooms = 'rooms.example.com'\nphones = 'phones.example.com'\nsecret = 'S'\n";
@@ -85,7 +85,7 @@ level = 'info'
         "line 22: room[1].owners: must be a chat address without resource, like \"ann@example.com\"",
         "line 23: room[2].name: must be given",
         "line 28: user.ann.sip: nobody can sign in as them: give `secret`, `secret_file`, CUSAX_USER_ANN_SECRET, or both `ha1_md5` and `ha1_sha256`",
-        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, user, trunk, store, control, recording, dial, prompts, log)",
+        "line 30: logs: unknown section (known here: sip, media, xmpp, rooms, keypad, room, numbers, user, trunk, store, control, recording, dial, prompts, log)",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -331,6 +331,13 @@ fn uncommented() -> String {
         "proxy",
         "rooms",
         "keypad",
+        "pin",
+        "pin_file",
+        "moderator_pin",
+        "moderator_pin_file",
+        "number",
+        "\"+49305550100\"",
+        "\"+49305550199\"",
     ];
     let line = |line: &str| match line.strip_prefix('#').filter(|l| !l.starts_with(' ')) {
         Some(rest) if !WITHOUT_DEFAULT.contains(&rest.split(' ').next().unwrap_or_default()) => rest.to_owned(),
@@ -359,7 +366,8 @@ fn the_reference_lists_every_key() {
             keys.push(key);
         }
     }
-    for (section, mut keys) in listed {
+    // The keys of [numbers] are the operator's own.
+    for (section, mut keys) in listed.into_iter().filter(|(section, _)| *section != "numbers") {
         let header = if matches!(section, "room" | "user" | "trunk") {
             format!("[[{section}]]")
         } else {
@@ -415,4 +423,40 @@ fn prompts_are_of_a_language_and_another_than_the_built_in_one_needs_a_folder() 
     assert_eq!(mistakes(&prompts(&format!("folder = '{shown}'"))).len(), 1, "no en in it");
     assert_eq!(mistakes(&prompts("language = '../en'")).len(), 1);
     std::fs::remove_dir_all(folder).expect("it was there");
+}
+
+#[test]
+fn r14_pins_numbers_and_the_number_map_are_checked() {
+    let room = |name: &str, more: &str| format!("[[room]]\nname = '{name}'\nowners = ['o@x']\n{more}\n");
+    let rooms = room("a", "pin = '1234'\nmoderator_pin = '567890'\nnumber = '4711'") + &room("b", "");
+    let config = good(&format!(
+        "{SMALL}{rooms}[numbers]\n'+49 (30) 5550-100' = 'a'\n'+4930199' = 'menu'\n"
+    ));
+    let a = &config.declared[0].config;
+    assert_eq!((a.audio, a.number.as_deref()), (AudioAccess::Pin, Some("4711")));
+    assert_eq!(config.declared[1].config.audio, AudioAccess::Anyone);
+    assert_eq!(config.numbers.get("+4930199"), Some(&NumberTarget::Menu));
+    assert!(matches!(config.numbers.get("+49305550100"), Some(NumberTarget::Room(room)) if room.as_str() == "a"));
+    let warned: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warned,
+        ["line 10: room.a.pin: has fewer than 6 digits, and is soon guessed by many callers together"]
+    );
+
+    let wrong = room("a", "audio = 'pin'\nnumber = '4711'")
+        + &room("b", "pin = '123'\nnumber = '4711'")
+        + &room("c", "pin = '123456'\nmoderator_pin = '123456'");
+    let numbers = "[numbers]\n'call me' = 'a'\n'+491' = 'z'\n'+492' = 'menu'\n'+49-2' = 'a'\n";
+    assert_eq!(
+        mistakes(&format!("{SMALL}{wrong}{numbers}")),
+        [
+            "line 10: room.a.audio: needs `pin`, `pin_file` or CUSAX_ROOM_A_PIN",
+            "line 15: room.b.pin: must be 4 to 16 digits",
+            "line 16: room.b.number: another room has it",
+            "line 21: room.c.moderator_pin: is everybody's PIN",
+            "line 23: numbers.call me: must be a number, like \"+49305550100\"",
+            "line 24: numbers.+491: there is no [[room]] \"z\"; a room's name, or \"menu\"",
+            "line 26: numbers.+49-2: leads somewhere already",
+        ]
+    );
 }

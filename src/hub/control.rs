@@ -35,7 +35,14 @@ pub(super) fn carry_out(room: &mut Room, now: Now, command: RoomCommand) -> Room
         Ok(Accepted::Unchanged) => RoomReply::Unchanged,
         Ok(Accepted::Dialing(dial)) => RoomReply::Dialing { dial: dial.0 },
         Ok(
-            Accepted::Done | Accepted::Entered { .. } | Accepted::Joined { .. } | Accepted::Waits | Accepted::List(_) | Accepted::View(_),
+            Accepted::Done
+            | Accepted::Entered { .. }
+            | Accepted::Joined { .. }
+            | Accepted::Waits
+            | Accepted::List(_)
+            | Accepted::Confirm(_)
+            | Accepted::Code(_)
+            | Accepted::View(_),
         ) => RoomReply::Done,
         Err(refusal) => RoomReply::Refused {
             message: refusal.to_string(),

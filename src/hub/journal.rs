@@ -111,6 +111,7 @@ fn describe(room: &Room, event: &Event) -> Option<(String, Option<Correlation>)>
             (format!("the call {what}{by}"), whose)
         }
         Event::Lobby { name, correlation, step } => return Some((in_lobby(name, step), *correlation)),
+        Event::CodeIssued { .. } => ("somebody in the chat was given a join code".to_owned(), None),
         Event::Said(text) => (format!("said to all: {text}"), None),
         Event::Audit(text) => (text.clone(), None),
         Event::ConfigChanged { .. } => ("the room's configuration changed".to_owned(), None),

@@ -9,6 +9,7 @@ mod clock;
 mod control;
 mod directory;
 mod journal;
+mod numbers;
 mod phone;
 mod task;
 
@@ -26,6 +27,7 @@ pub use cell::{Cell, Input, Outlets};
 pub use chat::{ChatInput, ChatTask};
 pub use directory::{Directory, Handle, Summary};
 pub use journal::Line;
+pub use numbers::NumberBook;
 pub use phone::{PhoneInputs, PhoneTask, SipOut};
 pub use task::SipInput;
 

@@ -189,6 +189,10 @@ impl RoomLookup for Rooms<'_> {
         self.0.directory().find(name).is_some_and(|handle| handle.summary.is_dialable())
     }
 
+    fn by_number(&self, number: &str) -> Option<RoomName> {
+        self.0.factory.room.numbers.as_ref()?.find(number)
+    }
+
     fn life(&self, name: &RoomName) -> Option<u64> {
         let handle = self.0.directory().find(name)?;
         (!handle.inbox.is_closed()).then_some(handle.life)
@@ -204,7 +208,7 @@ fn log(record: &CallRecord) {
     info!(
         target: "cusax::calls",
         correlation = %record.correlation,
-        room = %record.room,
+        room = record.room.as_ref().map(RoomName::as_str),
         caller = record.caller,
         dialed_out = record.dialed_out,
         started_unix_ms = record.started_unix_ms,

@@ -459,7 +459,11 @@ impl MediaPlane for Plane {
     fn open(&mut self, opening: &Opening) -> Result<OpenLeg, Unopened> {
         self.settle();
         // Where it will sit, so that it needn't move.
-        let worker = self.rooms.get(&opening.room).map_or_else(|| self.idlest(), |room| room.worker);
+        let worker = opening
+            .room
+            .as_ref()
+            .and_then(|room| self.rooms.get(room))
+            .map_or_else(|| self.idlest(), |room| room.worker);
         if !self.workers[worker].opens() {
             return Err(Unopened::Overloaded);
         }

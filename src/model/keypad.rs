@@ -7,6 +7,8 @@ use std::time::Duration;
 pub enum KeyAction {
     /// Mutes oneself, or takes that back; silenced by others: tells the moderators of the wish to speak (rule R32).
     Mute,
+    /// Raises one's hand, or lowers it.
+    Hand,
     /// The room is heard by 3 dB softer.
     Quieter,
     /// The room is heard by 3 dB louder.
@@ -17,6 +19,10 @@ pub enum KeyAction {
     Help,
     /// Moderators: lets nobody new enter, or lets them again (rule R10).
     Lock,
+    /// Moderators: mutes everybody else.
+    MuteAll,
+    /// Moderators: ends everybody's call, once that is confirmed with `1`.
+    End,
 }
 
 /// What the keys pressed so far come to.
@@ -50,25 +56,38 @@ pub enum BadKeys {
 
 impl KeyAction {
     /// Every one, in the order in which help tells of them.
-    pub const ALL: [Self; 6] = [Self::Mute, Self::Quieter, Self::Louder, Self::Who, Self::Help, Self::Lock];
+    pub const ALL: [Self; 9] = [
+        Self::Mute,
+        Self::Hand,
+        Self::Quieter,
+        Self::Louder,
+        Self::Who,
+        Self::Help,
+        Self::Lock,
+        Self::MuteAll,
+        Self::End,
+    ];
 
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mute => "mute",
+            Self::Hand => "hand",
             Self::Quieter => "quieter",
             Self::Louder => "louder",
             Self::Who => "who",
             Self::Help => "help",
             Self::Lock => "lock",
+            Self::MuteAll => "mute_all",
+            Self::End => "end",
         }
     }
 
     /// Nobody else may do it.
     pub fn is_for_moderators(self) -> bool {
         match self {
-            Self::Mute | Self::Quieter | Self::Louder | Self::Who | Self::Help => false,
-            Self::Lock => true,
+            Self::Mute | Self::Hand | Self::Quieter | Self::Louder | Self::Who | Self::Help => false,
+            Self::Lock | Self::MuteAll | Self::End => true,
         }
     }
 
@@ -76,11 +95,14 @@ impl KeyAction {
     pub fn usual_keys(self) -> &'static str {
         match self {
             Self::Mute => "*6",
+            Self::Hand => "*5",
             Self::Quieter => "*4",
             Self::Louder => "*7",
             Self::Who => "*2",
             Self::Help => "*0",
             Self::Lock => "*1",
+            Self::MuteAll => "*8",
+            Self::End => "*9",
         }
     }
 }

@@ -262,8 +262,8 @@ pub struct Opening {
     pub correlation: Correlation,
     /// Where the peer is, which tells address family and interface.
     pub peer: IpAddr,
-    /// The room that it will enter if it is let in.
-    pub room: RoomName,
+    /// The room that it will enter if it is let in, if that is known.
+    pub room: Option<RoomName>,
     /// What its offer asks for.
     pub port: PortKind,
 }

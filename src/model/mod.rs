@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod control;
 pub mod dial;
 pub mod dtls;
+pub mod entry;
 pub mod ice;
 pub mod ids;
 pub mod keypad;
@@ -21,6 +22,7 @@ pub mod trunk;
 
 pub use account::{Account, Caller, Directory};
 pub use dial::{DialFailure, DialPlan, DialState, DialTarget};
+pub use entry::Entry;
 pub use ids::{
     Aor, BadRoomName, CallId, Correlation, DialId, LegId, OccupantId, PersonId, PingId, ReferId, RegistrationId, RoomName, SubscriptionId,
     TrunkId,

@@ -61,6 +61,12 @@ pub struct RoomConfig {
     pub mixing_rate: u32,
     /// A tone when somebody comes to the phone or leaves it.
     pub tones: bool,
+    /// Typed by callers to enter, with [`AudioAccess::Pin`].
+    pub pin: Option<String>,
+    /// Typed by callers who moderate on the phone.
+    pub moderator_pin: Option<String>,
+    /// The number by which the spoken menu knows the room (rule R14), no other room's.
+    pub number: Option<String>,
     /// What keys do, if the server's configuration gives this room a table of its own.
     pub keypad: Option<Keypad>,
     /// Whoever is no member waits until a moderator lets them in.
@@ -103,6 +109,9 @@ impl Default for RoomConfig {
             history_length: 50,
             mixing_rate: 48_000,
             tones: false,
+            pin: None,
+            moderator_pin: None,
+            number: None,
             keypad: None,
             lobby: false,
             lecture: false,

@@ -12,6 +12,9 @@ impl Room {
         if config == self.config && !first {
             return Ok(Accepted::Unchanged);
         }
+        if config.number != self.config.number && !self.claim_number(config.number.as_deref()) {
+            return Err(Refusal::NumberTaken);
+        }
         let old = std::mem::replace(&mut self.config, config);
         self.stage = Stage::Open;
         self.save(first);
@@ -44,6 +47,14 @@ impl Room {
     pub(super) fn read_affiliations(&self, asking: &Asking, list: Affiliation) -> Result<Accepted, Refusal> {
         policy::read_affiliations(asking.power, list, self.config.whois == crate::model::Whois::Anyone)?;
         Ok(Accepted::List(self.lists.with(list)))
+    }
+
+    /// Says whether the room has this number now, instead of the one it had.
+    pub(super) fn claim_number(&self, number: Option<&str>) -> bool {
+        self.settings
+            .numbers
+            .as_ref()
+            .is_none_or(|numbers| numbers.claim(&self.name, number))
     }
 
     fn people_below(&self, affiliation: Affiliation) -> Vec<PersonId> {

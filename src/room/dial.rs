@@ -14,6 +14,7 @@ use rand::Rng;
 
 use super::binding::{self, Key};
 use super::doors::Knock;
+use super::entry::Right;
 use super::policy::{self, Asking};
 use super::{Accepted, DialChange, DialOrder, DialView, Event, Refusal, Room, nick};
 
@@ -190,8 +191,9 @@ impl Room {
             endpoint: answer.endpoint,
             correlation: answer.correlation,
             invited: Some(hidden_entity),
+            right: Right::None,
         };
-        match self.join(now, knock) {
+        match self.join(now, knock, &crate::model::Entry::Nothing) {
             Ok(accepted) => {
                 self.tell_dial(id, DialChange::Answered(answer.leg));
                 self.dials.rows.remove(&id);

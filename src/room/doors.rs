@@ -1,8 +1,9 @@
 //! The two doors: entering the chat under a nick, coming in by phone, and what occupants ask about themselves.
 
-use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, LegId, MediaOrder, Now, OccupantId, PersonId, media::Seat};
+use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, Entry, LegId, MediaOrder, Now, OccupantId, PersonId, media::Seat};
 
 use super::binding::{self, Key};
+use super::entry::Right;
 use super::keypad::Keys;
 use super::lobby::LegFacts;
 use super::nick::Look;
@@ -27,6 +28,8 @@ pub(super) struct Knock {
     pub(super) correlation: Correlation,
     /// The room called them itself (rule R47): the entity that they were shown under meanwhile.
     pub(super) invited: Option<String>,
+    /// What they typed is worth.
+    pub(super) right: Right,
 }
 
 impl Room {
@@ -47,6 +50,7 @@ impl Room {
             is_in: present.is_some(),
             quarantined: self.quarantine.holds(now.at, &barred),
             invited: false,
+            has_pin: false,
         };
         policy::enter(self.doors(), who, password)?;
         let look = nick::check(&nick)?;
@@ -83,12 +87,21 @@ impl Room {
         Ok(Accepted::Entered { person })
     }
 
-    pub(super) fn join(&mut self, now: Now, knock: Knock) -> Result<Accepted, Refusal> {
+    pub(super) fn join(&mut self, now: Now, knock: Knock, entry: &Entry) -> Result<Accepted, Refusal> {
         if self.roster.leg(knock.leg).is_some() || self.lobby.find(&Target::Leg(knock.leg)).is_some() {
             return Ok(Accepted::Unchanged);
         }
+        let right = self.right_of(now, entry)?;
+        if let Right::Asked(person) = right {
+            let name = self.roster.person(person).map(|p| self.name_of(p)).unwrap_or_default();
+            return Ok(Accepted::Confirm(name));
+        }
+        let knock = Knock { right, ..knock };
         let who = self.may_join(now, &knock, false)?;
-        if let Some(hold) = self.hold(now, who, self.barred(&knock).as_ref()) {
+        self.use_up(entry);
+        if right != Right::Moderator
+            && let Some(hold) = self.hold(now, who, self.barred(&knock).as_ref())
+        {
             return Ok(self.wait(now, knock, hold));
         }
         let person = self.place(now, knock, None, LegFacts::default());
@@ -117,13 +130,28 @@ impl Room {
             is_in: present.is_some(),
             quarantined: holds(&self.quarantine),
             invited: knock.invited.is_some(),
+            has_pin: matches!(knock.right, Right::Pin | Right::Moderator | Right::Bound(_)),
         };
         policy::join(doors, who)?;
         let calls = present.and_then(|id| self.roster.person(id)).map_or(0, |p| p.legs.len());
         if calls >= MAX_LEGS_EACH { Err(Refusal::Full) } else { Ok(who) }
     }
 
+    /// Whose row theirs is: that of somebody whose code they have (rule R2), or their own.
     fn key_of(&self, knock: &Knock) -> Key {
+        self.bound_to(knock)
+            .map_or_else(|| self.own_key(knock), |person| person.key.clone())
+    }
+
+    fn bound_to(&self, knock: &Knock) -> Option<&Person> {
+        match knock.right {
+            Right::Bound(id) => self.roster.person(id),
+            Right::None | Right::Pin | Right::Moderator | Right::Asked(_) => None,
+        }
+    }
+
+    /// Who calls, whatever they typed: bans and quarantine hold for them.
+    fn own_key(&self, knock: &Knock) -> Key {
         Key::of_caller(self.directory.as_ref(), knock.leg, &knock.caller)
     }
 
@@ -136,7 +164,7 @@ impl Room {
     pub(super) fn barred(&self, knock: &Knock) -> Option<Barred> {
         match self.hidden_account(knock) {
             Some(account) => Some(Barred::Proven(account)),
-            None => Barred::of(&self.key_of(knock), Some(&knock.caller)),
+            None => Barred::of(&self.own_key(knock), Some(&knock.caller)),
         }
     }
 
@@ -149,8 +177,12 @@ impl Room {
         if aor.is_some_and(|aor| self.lists.affiliation(&self.pseudonyms.of_aor(aor)) == Affiliation::Outcast) {
             return Affiliation::Outcast;
         }
-        let key = self.hidden_account(knock).unwrap_or_else(|| self.key_of(knock));
-        self.listed(&key).map_or(Affiliation::None, |jid| self.lists.affiliation(&jid))
+        let key = self.hidden_account(knock).unwrap_or_else(|| self.own_key(knock));
+        let own = self.listed(&key).map_or(Affiliation::None, |jid| self.lists.affiliation(&jid));
+        match self.bound_to(knock) {
+            Some(person) if own > Affiliation::Outcast => self.affiliation_of(person),
+            Some(_) | None => own,
+        }
     }
 
     /// Takes a caller into the room: their leg is placed and heard from the next tick on. `row` is the one that they had while they waited.
@@ -165,6 +197,7 @@ impl Room {
             endpoint,
             correlation,
             invited,
+            right,
         } = knock;
         let dialed_out = invited.is_some();
         let phone = match &caller {
@@ -187,7 +220,10 @@ impl Room {
             let name = nick::of_caller(&caller);
             row.phone.get_or_insert(phone);
             row.caller = Some((caller.clone(), name));
-            row.account = account;
+            // Whoever is in the chat is known by that.
+            if !matches!(right, Right::Bound(_)) {
+                row.account = account;
+            }
             row.mutes.is_muted()
         });
         let endpoint = match caller {
@@ -222,6 +258,9 @@ impl Room {
         tracing::debug!(%correlation, room = %self.name, person = person.0, leg = leg.0, "came in by phone");
         self.sound_of_joining(person);
         self.out.tell(Event::LegJoined { person, leg });
+        if right == Right::Moderator {
+            self.moderates_by_pin(leg, person);
+        }
         if self.roster.person(person).is_some_and(|p| p.stand_in == StandIn::Absent) {
             self.show_stand_in(person);
         }
@@ -278,6 +317,7 @@ impl Room {
             is_in: asking.person.is_some(),
             quarantined: false,
             invited: false,
+            has_pin: false,
         };
         policy::watch(&self.config, who)?;
         Ok(Accepted::View(match asking.person {

@@ -1,6 +1,10 @@
 //! What has changed, numbered. Peers show it; no peer changes its own view before the event.
 
-use crate::model::{Actor, Affiliation, BareJid, Correlation, DialFailure, DialId, DialTarget, LegId, OccupantId, PersonId, ReferId, Role};
+use std::time::Instant;
+
+use crate::model::{
+    Actor, Affiliation, BareJid, Correlation, DialFailure, DialId, DialTarget, LegId, OccupantId, PersonId, Pii, ReferId, Role, RoomName,
+};
 
 /// An event and its number, rising by one in each room.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,6 +129,15 @@ pub enum Event {
     },
     /// To be said to everybody in the chat, in the room's own name.
     Said(String),
+    /// Somebody in the chat was given a join code (rule R2): the front has to find the room by it. Shown to nobody.
+    CodeIssued {
+        /// This room.
+        room: RoomName,
+        /// The code.
+        code: Pii<String>,
+        /// Until when it is good.
+        until: Instant,
+    },
     /// The room is over: occupants and legs have been told by the events before.
     Closed {
         /// Destroyed by an owner, not merely empty: who, where to, why.

@@ -1,12 +1,16 @@
 //! Keys pressed in the room: what they come to, and what the one who pressed them hears. What they do goes through the same requests as by
 //! every other door.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::model::{Door, KeyAction, Keypad, LegId, MediaOrder, Now, Origin, Phrase, Volume, keypad::Pressed, origin::Asker};
 
 use super::{Refusal, Request, Room, Target};
 
+/// How long the question whether the meeting is to end waits for its answer.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+/// What confirms it.
+const CONFIRM: char = '1';
 /// Steps of volume either way (rule R63).
 const STEPS: i8 = 2;
 
@@ -15,15 +19,28 @@ const STEPS: i8 = 2;
 pub(super) struct Keys {
     typed: String,
     last: Option<Instant>,
+    /// When they were asked whether they mean to end the meeting.
+    asked: Option<Instant>,
     /// Steps of 3 dB by which they hear the room louder (rule R63).
     hear: i8,
 }
 
+/// What a key completes.
+#[derive(Debug, PartialEq, Eq)]
+enum Complete {
+    Action(KeyAction),
+    /// The end of the meeting, which they were asked about.
+    End,
+}
+
 impl Keys {
     /// Takes one key.
-    fn press(&mut self, now: Instant, keypad: &Keypad, key: char) -> Option<KeyAction> {
-        let last = self.last.replace(now);
-        if last.is_none_or(|at| now.saturating_duration_since(at) > keypad.pause()) {
+    fn press(&mut self, now: Instant, keypad: &Keypad, key: char) -> Option<Complete> {
+        let within = |since: Option<Instant>, limit| since.is_some_and(|at| now.saturating_duration_since(at) <= limit);
+        if within(self.asked.take(), CONFIRM_WITHIN) && key == CONFIRM {
+            return Some(Complete::End);
+        }
+        if !within(self.last.replace(now), keypad.pause()) {
             self.typed.clear();
         }
         self.typed.push(key);
@@ -39,7 +56,7 @@ impl Keys {
             }
             Pressed::Action(action) => {
                 self.typed.clear();
-                Some(action)
+                Some(Complete::Action(action))
             }
         }
     }
@@ -54,15 +71,27 @@ impl Room {
         };
         let said = match keys.press(now.at, keypad, key) {
             None => return,
-            Some(action) => self.key_action(now, leg, action),
+            Some(Complete::Action(action)) => self.key_action(now, leg, action),
+            Some(Complete::End) => self.by_key(now, leg, Request::EndForAll, Phrase::MeetingEnds),
         };
-        self.out.order(MediaOrder::Say(leg, said));
+        // Whoever has just ended the meeting hears nothing any more.
+        if self.roster.leg(leg).is_some() {
+            self.out.order(MediaOrder::Say(leg, said));
+        }
     }
 
     /// Does it, and says what came of it.
     fn key_action(&mut self, now: Now, leg: LegId, action: KeyAction) -> Vec<Phrase> {
         match action {
             KeyAction::Mute => self.mute_by_key(now, leg),
+            KeyAction::Hand => {
+                let up = !self
+                    .person_of_leg(leg)
+                    .and_then(|id| self.roster.person(id))
+                    .is_some_and(|p| p.hand_raised);
+                let said = if up { Phrase::HandRaised } else { Phrase::HandLowered };
+                self.by_key(now, leg, Request::RaiseHand(up), said)
+            }
             KeyAction::Quieter => self.turn(leg, -1),
             KeyAction::Louder => self.turn(leg, 1),
             KeyAction::Who => self.count_by_voice(),
@@ -72,6 +101,14 @@ impl Room {
                 let said = if lock { Phrase::Locked } else { Phrase::Unlocked };
                 self.by_key(now, leg, Request::Lock(lock), said)
             }
+            KeyAction::MuteAll => self.by_key(now, leg, Request::MuteAll(true), Phrase::AllMuted),
+            KeyAction::End if self.moderates_by_key(leg) => {
+                if let Some(keys) = self.roster.leg_mut(leg).map(|l| &mut l.keys) {
+                    keys.asked = Some(now.at);
+                }
+                vec![Phrase::MeetingEnds, Phrase::PressOneToConfirm]
+            }
+            KeyAction::End => vec![Phrase::NotAllowed],
         }
     }
 
@@ -116,7 +153,7 @@ impl Room {
 
     /// What the keys do; moderators hear of theirs too.
     fn help(&self, leg: LegId) -> Vec<Phrase> {
-        let moderates = self.asking(&Asker::Leg(leg)).is_ok_and(|asking| asking.power.moderates());
+        let moderates = self.moderates_by_key(leg);
         let keypad = self.keypad();
         let mut said = Vec::new();
         for action in KeyAction::ALL.into_iter().filter(|action| moderates || !action.is_for_moderators()) {
@@ -125,6 +162,10 @@ impl Room {
             }
         }
         said
+    }
+
+    fn moderates_by_key(&self, leg: LegId) -> bool {
+        self.asking(&Asker::Leg(leg)).is_ok_and(|asking| asking.power.moderates())
     }
 
     fn keypad(&self) -> &Keypad {
@@ -146,11 +187,14 @@ impl Room {
 fn purpose(action: KeyAction) -> Phrase {
     match action {
         KeyAction::Mute => Phrase::ToMute,
+        KeyAction::Hand => Phrase::ToRaiseHand,
         KeyAction::Quieter => Phrase::ToHearQuieter,
         KeyAction::Louder => Phrase::ToHearLouder,
         KeyAction::Who => Phrase::ToCount,
         KeyAction::Help => Phrase::ToHelp,
         KeyAction::Lock => Phrase::ToLock,
+        KeyAction::MuteAll => Phrase::ToMuteAll,
+        KeyAction::End => Phrase::ToEnd,
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod affiliation;
 mod binding;
+mod code;
 mod configure;
 mod dial;
 mod doors;
+mod entry;
 mod event;
 mod facts;
 mod keypad;
@@ -50,6 +52,7 @@ use crate::model::{
 };
 
 use binding::{Key, Pseudonyms};
+use code::Codes;
 use dial::Dials;
 use limits::Timing;
 use lists::Lists;
@@ -82,6 +85,7 @@ pub struct Room {
     lists: Lists,
     roster: Roster,
     quarantine: Quarantine,
+    codes: Codes,
     /// Numbers that are banned for a while (rule R3).
     weak_bans: Quarantine,
     lobby: Lobby,
@@ -130,7 +134,7 @@ impl Room {
             .affiliations
             .iter()
             .filter(|(_, a)| record.from_config && **a == Affiliation::Owner);
-        Self {
+        let mut room = Self {
             fixed_owners: owners.map(|(jid, _)| jid.clone()).collect(),
             name: record.name,
             config: record.config,
@@ -140,6 +144,7 @@ impl Room {
             directory,
             roster: Roster::default(),
             quarantine: Quarantine::default(),
+            codes: Codes::default(),
             weak_bans: Quarantine::default(),
             lobby: Lobby::default(),
             timing: Timing::default(),
@@ -158,7 +163,14 @@ impl Room {
             ending_recordings: 0,
             music: false,
             dials: Dials::default(),
+        };
+        if !room.claim_number(room.config.number.as_deref()) {
+            room.config.number = None;
+            room.out.tell(Event::Audit(
+                "another room has the number of this one, which has none now".to_owned(),
+            ));
         }
+        room
     }
 
     /// Does what somebody wants, or says why not. A refused request changes nothing; others may hear of the wish.
@@ -196,19 +208,19 @@ impl Room {
                 ssrc,
                 endpoint,
                 correlation,
+                entry,
             } => {
-                let answer = self.join(
-                    now,
-                    doors::Knock {
-                        leg,
-                        caller,
-                        account,
-                        ssrc,
-                        endpoint,
-                        correlation,
-                        invited: None,
-                    },
-                );
+                let knock = doors::Knock {
+                    leg,
+                    caller,
+                    account,
+                    ssrc,
+                    endpoint,
+                    correlation,
+                    invited: None,
+                    right: entry::Right::None,
+                };
+                let answer = self.join(now, knock, &entry);
                 self.settle();
                 answer
             }
@@ -300,6 +312,7 @@ impl Room {
             Request::Admit(target) => self.admit(now, &self.asking(&origin.by)?, &target),
             Request::MuteAll(on) => self.mute_all(&self.asking(&origin.by)?, on),
             Request::EndForAll => self.end_for_all(&self.asking(&origin.by)?),
+            Request::IssueCode(occupant) => self.issue_code(now, occupant),
             Request::RaiseHand(up) => self.raise_hand(now, &self.asking(&origin.by)?, up),
         }
     }
@@ -409,7 +422,7 @@ impl Room {
                 });
             }
             Asker::Occupant(id) => return self.asking_person(self.roster.occupant(*id).map(|o| o.person)),
-            Asker::Leg(id) => return self.asking_person(self.roster.leg(*id).map(|l| l.person)),
+            Asker::Leg(id) => return self.asking_leg(*id),
             Asker::Jid(jid) => (Key::Jid(jid.clone()), jid.clone()),
             Asker::Caller(caller) => {
                 let key = Key::of_account(self.directory.as_ref(), caller).ok_or(Refusal::NotInRoom)?;

@@ -98,6 +98,7 @@ pub(super) fn invite(doors: Doors<'_>) -> Result<(), Refusal> {
         is_in: false,
         quarantined: false,
         invited: true,
+        has_pin: false,
     };
     join(doors, who)
 }
@@ -205,6 +206,8 @@ pub(super) struct Arriving {
     pub(super) quarantined: bool,
     /// The room called them, at the wish of somebody who may let people in (rule R47).
     pub(super) invited: bool,
+    /// They typed the PIN, the moderators', or a code of somebody's who is in.
+    pub(super) has_pin: bool,
 }
 
 /// The state of the doors.
@@ -251,6 +254,7 @@ pub(super) fn join(doors: Doors<'_>, who: Arriving) -> Result<(), Refusal> {
         match doors.config.audio {
             AudioAccess::Off => return Err(Refusal::AudioOff),
             AudioAccess::Members => return Err(Refusal::MembersOnly),
+            AudioAccess::Pin if who.has_pin => {}
             AudioAccess::Pin => return Err(Refusal::Pin),
             // The chat's own conditions hold at this door too: a caller can show neither membership nor password,
             // unless they are somebody who is in the chat already.

@@ -105,4 +105,7 @@ pub enum Refusal {
     /// The room makes as many calls as it may.
     #[error("this room has called as many people as it may")]
     TooManyDials,
+    /// Another room has the number.
+    #[error("another room has that number")]
+    NumberTaken,
 }

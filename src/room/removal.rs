@@ -72,6 +72,7 @@ impl Room {
         };
         // One's own mute is a state of one's call: a new call begins without it.
         person.mutes.remove(MuteKind::OwnChoice);
+        person.moderates_by_phone = false;
         person.hand_raised = false;
         match person.stand_in {
             StandIn::Here(occupant) => self.drop_occupant(occupant, leave.clone()),
@@ -168,6 +169,7 @@ impl Room {
     fn end(&mut self, destroyed: Option<(Option<BareJid>, Option<String>)>) {
         self.take_back_dials();
         self.stage = Stage::Over;
+        self.claim_number(None);
         self.out.tell(Event::Closed { destroyed });
     }
 }

@@ -1,6 +1,8 @@
 //! What somebody wants. A request is answered at once, and may be refused.
 
-use crate::model::{Affiliation, Aor, BareJid, Caller, Correlation, DialId, LegId, OccupantId, PersonId, ReferId, Role, RoomConfig};
+use crate::model::{
+    Affiliation, Aor, BareJid, Caller, Correlation, DialId, Entry, LegId, OccupantId, PersonId, Pii, ReferId, Role, RoomConfig,
+};
 
 /// What somebody wants of the room.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,8 @@ pub enum Request {
         endpoint: String,
         /// For the logs.
         correlation: Correlation,
+        /// What they typed. A wrong PIN or code is refused with [`Refusal::Pin`](super::Refusal::Pin).
+        entry: Entry,
     },
     /// Silences somebody's audio. By oneself: adds or keeps one's own reason; by a moderator: the host's (rule R4).
     Mute {
@@ -144,6 +148,8 @@ pub enum Request {
         /// They answered at another address than the one that was asked for.
         redirected: bool,
     },
+    /// Gives a present occupant a join code for their phone (rule R2). Accepted: [`Accepted::Code`].
+    IssueCode(OccupantId),
 }
 
 /// Whom a request is about.
@@ -184,4 +190,8 @@ pub enum Accepted {
     Waits,
     /// Somebody is being called.
     Dialing(DialId),
+    /// What the caller typed is the join code of the one of this name: they have to say that they mean it (rule R2).
+    Confirm(String),
+    /// The join code, for nobody else.
+    Code(Pii<String>),
 }

@@ -18,7 +18,7 @@ pub(super) struct Shown {
 pub(super) fn shown(person: &Person, affiliation: Affiliation) -> Role {
     if !person.is_audio_only() {
         person.role
-    } else if affiliation >= Affiliation::Admin {
+    } else if affiliation >= Affiliation::Admin || person.moderates_by_phone {
         // XEP-0045 section 8.4: an admin's voice isn't taken away; a mute of theirs shows as one.
         Role::Moderator
     } else if person.is_silenced() {

@@ -37,6 +37,8 @@ pub(super) struct Person {
     pub(super) spoke_unix_ms: Option<u64>,
     /// They would like to speak.
     pub(super) hand_raised: bool,
+    /// One of their calls came in by the moderators' PIN.
+    pub(super) moderates_by_phone: bool,
     /// The account behind a caller who doesn't want it shown (rule R13).
     pub(super) account: Option<Key>,
 }
@@ -71,6 +73,7 @@ impl Person {
             wished: None,
             spoke_unix_ms: None,
             hand_raised: false,
+            moderates_by_phone: false,
             account: None,
         }
     }

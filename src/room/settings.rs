@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::{BareJid, DialPlan, Keypad};
+use crate::model::{BareJid, DialPlan, Keypad, entry::RoomNumbers};
 
 /// The service's choices, the same for all its rooms.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RoomSettings {
     /// The component domain of callers' stand-ins (rule R20).
     pub phones_domain: BareJid,
@@ -30,6 +30,8 @@ pub struct RoomSettings {
     pub keypad: Keypad,
     /// Whom rooms may call, and at whose wish (rule R47).
     pub dial: Arc<DialPlan>,
+    /// Where rooms claim the numbers by which the spoken menu knows them; without it they have none.
+    pub numbers: Option<Arc<dyn RoomNumbers>>,
 }
 
 impl RoomSettings {
@@ -47,6 +49,7 @@ impl RoomSettings {
             music: false,
             keypad: Keypad::default(),
             dial: Arc::default(),
+            numbers: None,
         }
     }
 }

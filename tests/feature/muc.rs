@@ -182,6 +182,7 @@ impl House {
             ssrc: 1,
             endpoint: "sip:gw@192.0.2.1".to_owned(),
             correlation: Correlation(1),
+            entry: cusax::model::Entry::Nothing,
         };
         let origin = Origin {
             door: Door::Sip,

@@ -90,6 +90,7 @@ impl Ledger {
             | Event::Lobby { .. }
             | Event::Said(_)
             | Event::Dial { .. }
+            | Event::CodeIssued { .. }
             | Event::Closed { .. } => {}
         }
         self.story.push(format!("{event:?}"));

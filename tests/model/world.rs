@@ -275,6 +275,7 @@ impl World {
             ssrc: 1,
             endpoint: "sip:a@b".to_owned(),
             correlation: Correlation(1),
+            entry: cusax::model::Entry::Nothing,
         };
         if self.ask(Asker::Caller(caller), request, expected) {
             self.legs.insert(leg, who);

@@ -147,6 +147,11 @@ impl RoomLookup for Index<'_> {
             .is_some_and(|c| c.room().config().audio != AudioAccess::Off && !c.room().is_unconfigured())
     }
 
+    fn by_number(&self, number: &str) -> Option<RoomName> {
+        let has = |c: &&Cell| c.room().config().number.as_deref() == Some(number);
+        self.0.values().find(has).map(|c| c.name().clone())
+    }
+
     fn life(&self, name: &RoomName) -> Option<u64> {
         self.0.get(name).and_then(|_| self.1.get(name)).copied()
     }

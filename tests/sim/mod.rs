@@ -5,6 +5,7 @@ mod fakes;
 mod hostile;
 mod keypad;
 mod lobby;
+mod menu;
 mod names;
 mod recording;
 mod refer;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use cusax::hub::{Cell, Input, RoomFactory};
 use cusax::model::control::{RoomCommand, RoomReply};
 use cusax::model::dtls::{Fingerprint, FingerprintHash};
+use cusax::model::entry::{NumberMap, NumberTarget};
 use cusax::model::srtp::Policy;
 use cusax::model::trunk::Trunk;
 use cusax::model::{
@@ -169,6 +170,17 @@ pub(crate) struct Chat {
     pub(crate) seen: Vec<String>,
 }
 
+/// The number map: one number leads to the room, one to the menu.
+fn numbers() -> NumberMap {
+    let mut map = NumberMap::default();
+    map.insert(
+        "+49305550100".to_owned(),
+        NumberTarget::Room(RoomName::new("blue").expect("a room name")),
+    );
+    map.insert("+49305550199".to_owned(), NumberTarget::Menu);
+    map
+}
+
 /// Where the simulated server takes calls.
 pub(super) const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 5060);
 
@@ -242,6 +254,7 @@ impl World {
                 srtp,
                 fingerprint: Some(Fingerprint::new(FingerprintHash::Sha256, &[7; 32])),
             },
+            numbers: numbers(),
             retry_after: Duration::from_secs(5),
             trunks,
             dial: DialSettings {
@@ -913,6 +926,16 @@ impl World {
                 "<iq type='set' id='a-{affiliation}' to='{room}@{ROOMS}'><query xmlns='http://jabber.org/protocol/muc#admin'><item jid='{jid}' affiliation='{affiliation}'/></query></iq>"
             ),
         );
+    }
+
+    /// Everything that has reached the user since it was last forgotten.
+    pub(crate) fn seen(&self, name: &str) -> &[String] {
+        &self.chats[name].seen
+    }
+
+    /// Whether there is such a phone.
+    pub(crate) fn has_phone(&self, name: &str) -> bool {
+        self.phones.contains_key(name)
     }
 
     /// Whether a stanza with all of these parts has reached the user.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::StartError;
 use crate::config::{self, Config, Create};
-use crate::hub::RoomFactory;
+use crate::hub::{NumberBook, RoomFactory};
 use crate::io::xmpp::{LinkSettings, Pace};
 use crate::media::{Clip, Format, Interface, PlaneConfig, RecordingConfig, Voice};
 use crate::model::dtls::Fingerprint;
@@ -101,6 +101,7 @@ pub(super) fn room_factory(config: &Config, accounts: Arc<dyn Directory>, seed: 
     room.music = config.media.music.is_some();
     room.keypad = config.keypad.clone();
     room.dial = Arc::new(config.dial.plan.clone());
+    room.numbers = Some(Arc::new(NumberBook::default()));
     RoomFactory {
         room,
         muc: Arc::new(MucSettings {
@@ -158,6 +159,7 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener], fingerprin
             srtp: config.media.srtp,
             fingerprint: Some(fingerprint),
         },
+        numbers: config.numbers.clone(),
         retry_after: Duration::from_secs(30),
         trunks: config.trunks.clone(),
         dial: dial_settings(&config.dial),

@@ -111,6 +111,9 @@ impl Database {
             history_length: row.get("history_length")?,
             mixing_rate: row.get("mixing_rate")?,
             tones: row.get("tones")?,
+            pin: row.get("pin")?,
+            moderator_pin: row.get("moderator_pin")?,
+            number: row.get("number")?,
             // The configuration's matter.
             keypad: None,
             lobby: row.get("lobby")?,
@@ -238,7 +241,7 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
             "INSERT INTO rooms VALUES (:name, :locked_until_configured, :from_config, :title, :description, :public, :persistent,
                  :members_only, :moderated, :whois, :open_subject, :password, :audio, :chat_voice_governs_audio,
                  :membership_governs_audio, :max_people, :history_length, :mixing_rate, :tones, :lobby, :lecture, :wait_for_moderator,
-                 :max_min, :alone_min, :unmoderated_min)
+                 :max_min, :alone_min, :unmoderated_min, :pin, :moderator_pin, :number)
              ON CONFLICT (name) DO UPDATE SET
                  locked_until_configured = :locked_until_configured, from_config = :from_config, title = :title,
                  description = :description, public = :public, persistent = :persistent, members_only = :members_only,
@@ -246,7 +249,8 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
                  chat_voice_governs_audio = :chat_voice_governs_audio, membership_governs_audio = :membership_governs_audio,
                  max_people = :max_people, history_length = :history_length, mixing_rate = :mixing_rate,
                  tones = :tones, lobby = :lobby, lecture = :lecture, wait_for_moderator = :wait_for_moderator,
-                 max_min = :max_min, alone_min = :alone_min, unmoderated_min = :unmoderated_min",
+                 max_min = :max_min, alone_min = :alone_min, unmoderated_min = :unmoderated_min,
+                 pin = :pin, moderator_pin = :moderator_pin, number = :number",
         )?
         .execute(named_params! {
             ":name": room,
@@ -274,6 +278,9 @@ fn save_room(transaction: &Transaction<'_>, record: &RoomRecord) -> rusqlite::Re
             ":max_min": config.limits.max_min,
             ":alone_min": config.limits.alone_min,
             ":unmoderated_min": config.limits.unmoderated_min,
+            ":pin": config.pin,
+            ":moderator_pin": config.moderator_pin,
+            ":number": config.number,
         })?;
     if known {
         return Ok(());

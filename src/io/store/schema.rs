@@ -65,6 +65,11 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE rooms ADD COLUMN alone_min INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE rooms ADD COLUMN unmoderated_min INTEGER NOT NULL DEFAULT 0;
 ",
+    "
+    ALTER TABLE rooms ADD COLUMN pin TEXT;
+    ALTER TABLE rooms ADD COLUMN moderator_pin TEXT;
+    ALTER TABLE rooms ADD COLUMN number TEXT;
+",
 ];
 
 /// Brings a file up to date.

@@ -93,6 +93,9 @@ fn full(room: &str) -> RoomRecord {
             history_length: 3,
             mixing_rate: 48_000,
             tones: true,
+            pin: Some("123456".into()),
+            moderator_pin: Some("654321".into()),
+            number: Some("4711".into()),
             keypad: None,
             lobby: true,
             lecture: true,
@@ -313,7 +316,7 @@ fn a_file_that_is_not_ours_is_named() {
         .and_then(|c| c.pragma_update(None, "user_version", 99))
         .expect("changed");
     let error = Store::open(&folder.file(), |_| {}).expect_err("from the future");
-    assert!(matches!(error, StoreError::Newer { found: 99, known: 3 }), "{error}");
+    assert!(matches!(error, StoreError::Newer { found: 99, known: 4 }), "{error}");
 }
 
 #[test]
@@ -332,6 +335,9 @@ fn a_file_of_an_earlier_release_is_brought_up_to_date() {
                 "max_min",
                 "alone_min",
                 "unmoderated_min",
+                "pin",
+                "moderator_pin",
+                "number",
             ] {
                 c.execute_batch(&format!("ALTER TABLE rooms DROP COLUMN {column}"))?;
             }
@@ -346,6 +352,9 @@ fn a_file_of_an_earlier_release_is_brought_up_to_date() {
         lecture: false,
         wait_for_moderator: false,
         limits: CallLimits::default(),
+        pin: None,
+        moderator_pin: None,
+        number: None,
         ..expected.config
     };
     assert_eq!(rooms, [expected]);

@@ -73,7 +73,7 @@ fn peer(world: &mut World, kind: PortKind, deceived: bool) -> Peer {
         correlation: Correlation(world.legs),
         peer: Ipv4Addr::LOCALHOST.into(),
         port: kind,
-        room: name("any"),
+        room: Some(name("any")),
     };
     let open = world.plane.open(&opening).expect("a port");
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");

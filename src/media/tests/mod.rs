@@ -77,7 +77,7 @@ impl World {
             correlation: Correlation(self.legs),
             peer,
             port: PortKind::Own,
-            room: name("any"),
+            room: Some(name("any")),
         };
         (leg, self.plane.open(&opening).expect("a pair of ports"))
     }

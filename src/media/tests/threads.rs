@@ -44,7 +44,7 @@ fn a_thread_without_time_refuses_new_legs_until_it_has_some() {
         leg: LegId(1000),
         correlation: Correlation(1000),
         peer: Ipv4Addr::LOCALHOST.into(),
-        room: name("blue"),
+        room: Some(name("blue")),
         port: PortKind::Own,
     };
     wait_for("a refusal", || world.plane.open(&opening()) == Err(Unopened::Overloaded));

@@ -39,7 +39,9 @@ impl MucRoom {
             | Accepted::Joined { .. }
             | Accepted::Waits
             | Accepted::View(_)
-            | Accepted::Dialing(_) => Vec::new(),
+            | Accepted::Dialing(_)
+            | Accepted::Confirm(_)
+            | Accepted::Code(_) => Vec::new(),
         };
         let item = |jid: BareJid| Item {
             affiliation: Some(affiliation),

@@ -27,6 +27,7 @@ const HELP: &str = "who: who is here, and by which means\n\
     lock, unlock: whether anybody new may enter\n\
     end: all calls; the chat goes on\n\
     record, record off: a recording of the call, of which everybody is told\n\
+    code: a number by which a phone becomes yours here\n\
     dial NUMBER or ADDRESS [as NAME]: a call into the room; dial! if it may cost money";
 
 /// What somebody asks for.
@@ -48,6 +49,7 @@ enum Command<'a> {
         name: Option<&'a str>,
         confirmed: bool,
     },
+    Code,
     Help,
 }
 
@@ -64,6 +66,7 @@ fn parse(body: &str) -> Command<'_> {
         ("hand", None | Some("up")) => Command::Hand(true),
         ("hand", Some("down")) => Command::Hand(false),
         ("end", None) => Command::End,
+        ("code", None) => Command::Code,
         ("mute", name) => Command::Mute(name),
         ("unmute", name) => Command::Unmute(name),
         ("kick", Some(name)) => Command::Kick(name),
@@ -127,14 +130,20 @@ impl MucRoom {
                 confirmed,
                 refer: None,
             }),
+            Command::Code => Ok(Request::IssueCode(own)),
         };
         let answer = match request.and_then(|request| room.request(now, &inbound.origin(), request)) {
+            Ok(Accepted::Code(code)) => format!(
+                "type {} when the voice menu asks for a room or a PIN: it is good once, for five minutes, and your call is yours here",
+                code.0
+            ),
             Ok(Accepted::Unchanged) => "it is so already".to_owned(),
             Ok(
                 Accepted::Done
                 | Accepted::Entered { .. }
                 | Accepted::Joined { .. }
                 | Accepted::Waits
+                | Accepted::Confirm(_)
                 | Accepted::List(_)
                 | Accepted::View(_),
             ) => "done".to_owned(),
@@ -290,6 +299,7 @@ mod tests {
             ("hand", Command::Hand(true)),
             ("hand down", Command::Hand(false)),
             ("end", Command::End),
+            ("code", Command::Code),
             ("end it", Command::Help),
             (
                 "dial +49 30 1234 as Bob Lee",

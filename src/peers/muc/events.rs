@@ -59,7 +59,7 @@ impl MucRoom {
             }
             Event::Said(text) => self.say(now, text),
             // Who is called comes in and is shown then; whoever asked hears what became of it by a notice.
-            Event::Audit(_) | Event::Lobby { .. } | Event::Dial { .. } => {}
+            Event::Audit(_) | Event::Lobby { .. } | Event::Dial { .. } | Event::CodeIssued { .. } => {}
             Event::Closed { .. } => self.entering.clear(),
         }
     }

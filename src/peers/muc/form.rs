@@ -3,7 +3,10 @@
 use xmpp_parsers::data_forms::{DataForm, DataFormType, Field, FieldType, Option_};
 
 use crate::{
-    model::{AudioAccess, RoomConfig, RoomName, Whois},
+    model::{
+        AudioAccess, RoomConfig, RoomName, Whois,
+        entry::{check_pin, check_room_number},
+    },
     xmpp::muc::CONFIG_FORM,
 };
 
@@ -32,6 +35,9 @@ pub(super) enum BadForm {
     /// A password is wanted and not given (section 10.1.3).
     #[error("a password is needed")]
     Password,
+    /// Callers are to type a PIN, and none is given, or the moderators' is no other.
+    #[error("a PIN is needed, and another one for moderators")]
+    Pin,
 }
 
 /// One field: how it is shown, printed and read.
@@ -58,7 +64,7 @@ macro_rules! flag {
     };
 }
 
-const ROWS: [Row; 24] = [
+const ROWS: [Row; 27] = [
     Row {
         var: "muc#roomconfig_roomname",
         label: "Title",
@@ -225,6 +231,30 @@ const ROWS: [Row; 24] = [
         print: |c| c.limits.unmoderated_min.to_string(),
         read: |c, v| take_number(&mut c.limits.unmoderated_min, v, 0, MAX_MINUTES),
     },
+    Row {
+        var: "{urn:cusax:room:0}pin",
+        label: "The PIN that callers type, 4 to 16 digits",
+        type_: FieldType::TextPrivate,
+        options: &[],
+        print: |c| c.pin.clone().unwrap_or_default(),
+        read: |c, v| take_digits(&mut c.pin, v, check_pin),
+    },
+    Row {
+        var: "{urn:cusax:room:0}moderator-pin",
+        label: "The PIN of callers who moderate on the phone",
+        type_: FieldType::TextPrivate,
+        options: &[],
+        print: |c| c.moderator_pin.clone().unwrap_or_default(),
+        read: |c, v| take_digits(&mut c.moderator_pin, v, check_pin),
+    },
+    Row {
+        var: "{urn:cusax:room:0}number",
+        label: "The number that the voice menu knows the room by",
+        type_: FieldType::TextSingle,
+        options: &[],
+        print: |c| c.number.clone().unwrap_or_default(),
+        read: |c, v| take_digits(&mut c.number, v, check_room_number),
+    },
     // Section 10.2 has it; rooms keep no public log, and it can't be switched on.
     Row {
         var: "muc#roomconfig_enablelogging",
@@ -267,6 +297,16 @@ fn take_text(field: &mut String, value: &str, at_most: usize) -> bool {
     fits
 }
 
+/// Empty: none.
+fn take_digits(field: &mut Option<String>, value: &str, check: fn(&str) -> Result<(), &'static str>) -> bool {
+    let value = value.trim();
+    let fits = value.is_empty() || check(value).is_ok();
+    if fits {
+        *field = Some(value.to_owned()).filter(|v| !v.is_empty());
+    }
+    fits
+}
+
 fn take_number(field: &mut u32, value: &str, least: u32, most: u32) -> bool {
     let number = value.trim().parse().ok().filter(|n| (least..=most).contains(n));
     number.map(|n| *field = n).is_some()
@@ -303,6 +343,10 @@ pub(super) fn read(form: &DataForm, before: &RoomConfig, from_config: bool) -> R
     }
     if after.password.as_deref() == Some("") {
         return Err(BadForm::Password);
+    }
+    // What nobody could enter, or everybody would moderate.
+    if after.audio == AudioAccess::Pin && after.pin.is_none() || after.pin.is_some() && after.pin == after.moderator_pin {
+        return Err(BadForm::Pin);
     }
     // A room made on demand that closes itself to strangers closes to callers too, unless its owner says otherwise (rule R14).
     if after.members_only && !before.members_only && after.audio == before.audio && !from_config {
@@ -347,6 +391,9 @@ mod tests {
             history_length: 3,
             mixing_rate: 48_000,
             tones: true,
+            pin: Some("123456".to_owned()),
+            moderator_pin: Some("654321".to_owned()),
+            number: Some("4711".to_owned()),
             keypad: None,
             lobby: true,
             lecture: true,

@@ -22,6 +22,7 @@ pub(super) fn failure(refusal: Refusal) -> Failure {
         | Refusal::Emergency
         | Refusal::Premium => (T::Cancel, C::NotAllowed),
         Refusal::NotInRoom | Refusal::BadNick | Refusal::BadTarget | Refusal::Unconfirmed => (T::Modify, C::NotAcceptable),
+        Refusal::NumberTaken => (T::Cancel, C::Conflict),
         Refusal::NoSuchTarget | Refusal::NobodyOnPhone | Refusal::NotConfigured => (T::Cancel, C::ItemNotFound),
         // RFC 6120 names "wait" for a policy that time satisfies.
         Refusal::KickedRecently | Refusal::TooManyDials => (T::Wait, C::PolicyViolation),

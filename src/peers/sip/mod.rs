@@ -14,7 +14,7 @@ pub use front::{CallRecord, DialSettings, FrontCounters, FrontSettings, MediaSet
 pub use refusal::refusal_response;
 pub use room::{SipRoom, SipRoomSettings};
 
-use crate::model::{Aor, Caller, Correlation, DialFailure, DialId, LegId, ReferId, RoomName, SubscriptionId};
+use crate::model::{Aor, Caller, Correlation, DialFailure, DialId, Entry, LegId, Pii, ReferId, RoomName, SubscriptionId};
 use crate::room::{DialOrder, EndCause, LegCause, Refusal};
 
 /// From the front to a room.
@@ -34,6 +34,8 @@ pub enum ToRoom {
         endpoint: String,
         /// For the logs.
         correlation: Correlation,
+        /// What they typed.
+        entry: Entry,
     },
     /// Our 200 was acknowledged.
     Confirmed(LegId),
@@ -144,7 +146,18 @@ pub enum Watcher {
 pub enum FromRoom {
     /// Answer the call with 200; it belongs to somebody with this correlation, who may have been in the room before.
     Admit(LegId, Correlation),
-    /// Refuse the call.
+    /// Ask whether they mean to join as the one of this name, whose code they typed (rule R2).
+    Confirm(LegId, String),
+    /// A join code was given out.
+    Code {
+        /// By this room.
+        room: RoomName,
+        /// The code.
+        code: Pii<String>,
+        /// Until when it is good.
+        until: std::time::Instant,
+    },
+    /// Refuse the call; one without a right PIN may be asked for it and come again.
     Refuse(LegId, Refusal),
     /// End the call as soon as BYE is allowed (rule R41).
     HangUp(LegId, EndCause),

@@ -20,6 +20,7 @@ pub fn refusal_response(refusal: Refusal) -> (u16, &'static str) {
         | Refusal::RecordsNothing
         | Refusal::NobodyOnPhone
         | Refusal::Lobby
+        | Refusal::NumberTaken
         | Refusal::FixedByConfig => (403, "Forbidden"),
         Refusal::NotDialable => (403, "Calls There Are Not Allowed"),
         Refusal::Emergency => (403, "Emergency Numbers Are Not Called"),

@@ -129,6 +129,7 @@ impl SipRoom {
                 ssrc,
                 endpoint,
                 correlation,
+                entry,
             } => {
                 let origin = Origin {
                     door: Door::Sip,
@@ -144,6 +145,7 @@ impl SipRoom {
                         ssrc,
                         endpoint,
                         correlation,
+                        entry,
                     },
                 );
                 self.answer_call(room, leg, correlation, answer);
@@ -245,6 +247,7 @@ impl SipRoom {
 
     fn answer_call(&mut self, room: &Room, leg: LegId, correlation: Correlation, answer: Result<Accepted, Refusal>) {
         self.commands.push_back(match answer {
+            Ok(Accepted::Confirm(name)) => FromRoom::Confirm(leg, name),
             Ok(_) => FromRoom::Admit(
                 leg,
                 room.person_of_leg(leg)
@@ -297,6 +300,11 @@ impl SipRoom {
             | Event::OccupantEntered(_)
             | Event::OccupantLeft { .. }
             | Event::LegJoined { .. } => self.standing_changed = true,
+            Event::CodeIssued { room, code, until } => self.commands.push_back(FromRoom::Code {
+                room: room.clone(),
+                code: code.clone(),
+                until: *until,
+            }),
             Event::Closed { .. } => {
                 for subscription in std::mem::take(&mut self.watchers).into_keys() {
                     self.commands.push_back(FromRoom::Terminate(subscription, WatchEnd::NoResource));
@@ -447,7 +455,9 @@ fn may_watch(room: &mut Room, now: Now, origin: &Origin) -> Result<View, Refusal
         | Accepted::Joined { .. }
         | Accepted::Waits
         | Accepted::List(_)
-        | Accepted::Dialing(_) => Ok(View::Other),
+        | Accepted::Dialing(_)
+        | Accepted::Confirm(_)
+        | Accepted::Code(_) => Ok(View::Other),
     }
 }
 

@@ -120,3 +120,31 @@ fn a_room_may_have_a_table_of_its_own() {
     assert_eq!(s.keys(bob, "0"), [[Phrase::Muted]]);
     assert!(s.keys(bob, "*0").len() == 1, "the key is found behind a slip");
 }
+
+#[test]
+fn r32_a_key_raises_and_lowers_the_hand() {
+    let mut s = Story::new();
+    let bob = s.call("bob");
+    assert_eq!(s.keys(bob, "*5"), [[Phrase::HandRaised]]);
+    assert!(s.of_leg(bob).hand_raised);
+    assert_eq!(s.keys(bob, "*5"), [[Phrase::HandLowered]]);
+    assert!(!s.of_leg(bob).hand_raised);
+}
+
+#[test]
+fn r09_keys_of_moderators_mute_all_and_end_the_call_once_that_is_confirmed() {
+    let mut s = Story::new();
+    let (olga, bob) = (s.call("olga"), s.call("bob"));
+    assert_eq!(s.keys(bob, "*8*91"), [[Phrase::NotAllowed], [Phrase::NotAllowed]]);
+    assert_eq!(s.keys(olga, "*8"), [[Phrase::AllMuted]]);
+    assert!(s.is_muted(bob) && !s.is_muted(olga));
+    assert_eq!(s.keys(olga, "*92"), [[Phrase::MeetingEnds, Phrase::PressOneToConfirm]]);
+    assert!(s.keys(olga, "1").is_empty(), "they were asked, and pressed something else");
+    s.keys(olga, "*9");
+    s.pass(Duration::from_secs(11));
+    assert!(s.keys(olga, "1").is_empty(), "too late");
+    s.keys(olga, "*9");
+    assert!(s.keys(olga, "1").is_empty());
+    assert_eq!(s.room.person_of_leg(bob), None);
+    assert_eq!(s.room.person_of_leg(olga), None);
+}

@@ -2,6 +2,7 @@
 
 mod dial;
 mod doors;
+mod entry;
 mod keypad;
 mod lobby;
 mod meeting;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::model::{Account, Aor, Caller, Correlation, Door, LegId};
+use crate::model::{Account, Aor, Caller, Correlation, Door, Entry, LegId};
 
 pub(super) fn jid(s: &str) -> BareJid {
     BareJid::new(s).expect("a JID of the test")
@@ -170,6 +171,14 @@ impl Story {
     }
 
     pub(super) fn try_call(&mut self, caller: Caller) -> Result<LegId, Refusal> {
+        let (leg, answer) = self.knock(caller, Entry::Nothing);
+        answer?;
+        self.report(Report::LegConfirmed(leg));
+        Ok(leg)
+    }
+
+    /// Asks to come in, with what was typed.
+    pub(super) fn knock(&mut self, caller: Caller, entry: Entry) -> (LegId, Result<Accepted, Refusal>) {
         self.next_leg += 1;
         let leg = LegId(self.next_leg);
         let endpoint = "sip:u@10.0.0.9".to_owned();
@@ -180,10 +189,9 @@ impl Story {
             ssrc: 9,
             endpoint,
             correlation: Correlation(2),
+            entry,
         };
-        self.ask(Asker::Caller(caller), request)?;
-        self.report(Report::LegConfirmed(leg));
-        Ok(leg)
+        (leg, self.ask(Asker::Caller(caller), request))
     }
 
     /// Calls with a proven AOR.

@@ -188,6 +188,7 @@ fn m6_levels_of_participation() {
         ssrc: 9,
         endpoint: "sip:a@b".to_owned(),
         correlation: Correlation(2),
+        entry: Entry::Nothing,
     };
     s.ask(Asker::Caller(proven("ann")), request).expect("may join");
     assert_eq!(level(&s), Some((TextLevel::TwoWay, AudioLevel::Joining)));

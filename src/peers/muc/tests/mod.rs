@@ -240,6 +240,7 @@ impl World {
             ssrc: 1,
             endpoint: "sip:x@192.0.2.1".to_owned(),
             correlation: Correlation(1),
+            entry: crate::model::Entry::Nothing,
         };
         let origin = Origin {
             door: Door::Sip,

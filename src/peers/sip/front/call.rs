@@ -8,14 +8,17 @@ use rand::{Rng, SeedableRng};
 
 use crate::model::media::{MediaFailure, Opening, PortKind, Unopened};
 use crate::model::srtp::Policy;
-use crate::model::{CallId, Correlation, Direction, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
+use crate::model::{CallId, Correlation, Direction, Entry, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
 use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
 use crate::sip::msg::{Host, Request};
 use crate::sip::sdp::{self, IceSeed, LocalDtls, LocalMedia, Negotiation, Terms, Unacceptable};
 
 use super::caller::Known;
+use super::entrance::{Destination, Knock};
 use super::keypad::KeyWay;
+use super::lockout::Suspect;
+use super::menu::{Menu, Question};
 use super::record::CallRecord;
 use super::succession::Pointed;
 use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
@@ -25,9 +28,10 @@ use crate::peers::sip::{ToRoom, refusal_response};
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) leg: LegId,
-    pub(super) room: RoomName,
+    /// The room that it is in or asks; in the menu there may be none yet.
+    pub(super) room: Option<RoomName>,
     /// Which of the rooms of this name.
-    life: Option<u64>,
+    pub(super) life: Option<u64>,
     pub(super) flow: Flow,
     /// Their Contact URI as given: what a SUBSCRIBE of the same phone carries again.
     pub(super) contact: String,
@@ -35,20 +39,24 @@ pub(super) struct Call {
     pub(super) routes: Vec<(Host, Option<u16>)>,
     negotiation: Negotiation,
     /// Our answer, or our offer if theirs is to come with the ACK.
-    description: String,
-    state: State,
+    pub(super) description: String,
+    pub(super) state: State,
+    /// What rooms are told of the caller, until one has let them in.
+    pub(super) knock: Option<Box<Knock>>,
+    /// Our 200 was acknowledged.
+    pub(super) confirmed: bool,
     /// Our 200 brings our offer: their ACK has to bring the answer.
     awaits_answer: bool,
-    held: bool,
+    pub(super) held: bool,
     /// When a phone on hold is asked for a sign of life.
     pub(super) probe_at: Option<Instant>,
-    listens_only: bool,
+    pub(super) listens_only: bool,
     /// By which way its keys come, once one has.
     pub(super) keys_by: Option<KeyWay>,
     /// The room called.
     ours: bool,
     /// The call whose place it takes, once it is let in (RFC 3891).
-    replaces: Option<CallId>,
+    pub(super) replaces: Option<CallId>,
 }
 
 impl Call {
@@ -56,7 +64,7 @@ impl Call {
     pub(super) fn of_ours(leg: LegId, room: RoomName, life: Option<u64>, flow: Flow, contact: String, negotiation: Negotiation) -> Self {
         Self {
             leg,
-            room,
+            room: Some(room),
             life,
             flow,
             contact,
@@ -64,6 +72,8 @@ impl Call {
             negotiation,
             description: String::new(),
             state: State::Accepted,
+            knock: None,
+            confirmed: true,
             awaits_answer: false,
             held: false,
             probe_at: None,
@@ -80,12 +90,32 @@ impl Call {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+#[derive(Debug)]
+pub(super) enum State {
     /// The room hasn't answered.
     Asked,
-    /// Our 200 is out.
+    /// Our 200 is out, and the caller is in the room.
     Accepted,
+    /// Our 200 is out, and the caller is in no room yet.
+    Menu(Box<Menu>),
+}
+
+impl Call {
+    /// Its menu, and who is in it.
+    pub(super) fn in_menu(&mut self) -> Option<(&mut Menu, &Knock)> {
+        match (&mut self.state, &self.knock) {
+            (State::Menu(menu), Some(knock)) => Some((menu, knock)),
+            (State::Asked | State::Accepted | State::Menu(_), _) => None,
+        }
+    }
+
+    /// Its menu, if it is in one.
+    pub(super) fn menu(&self) -> Option<&Menu> {
+        match &self.state {
+            State::Menu(menu) => Some(menu),
+            State::Asked | State::Accepted => None,
+        }
+    }
 }
 
 impl SipFront {
@@ -129,18 +159,26 @@ impl SipFront {
         if self.closing || self.draining {
             return Err(Rejection::new(503).retry_after(self.settings.retry_after));
         }
-        let room = match self.room_pointed_at(pointed)? {
-            Some(room) => room,
-            None => self.room_of(&request.uri, rooms).ok_or_else(|| {
+        let destination = match self.room_pointed_at(pointed)? {
+            Some(room) => Destination::Room(room),
+            None => self.destination(&request.uri, rooms).ok_or_else(|| {
                 self.counters.not_found += 1;
                 Rejection::new(404)
             })?,
         };
         let Known { caller, account, trunk } = self.caller(now, flow, request)?;
-        if trunk.is_some_and(|trunk| !self.trunks.reaches(&trunk, &room)) {
-            self.counters.not_found += 1;
-            return Err(Rejection::new(404));
-        }
+        let suspects = Suspect::of(&caller, trunk.as_ref(), flow.remote.ip());
+        let room = match destination {
+            Destination::Room(room) if trunk.as_ref().is_some_and(|trunk| !self.trunks.reaches(trunk, &room)) => {
+                self.counters.not_found += 1;
+                return Err(Rejection::new(404));
+            }
+            Destination::Room(room) => Some(room),
+            Destination::Menu => match self.locked_out(now, &suspects) {
+                Some(rejection) => return Err(rejection),
+                None => None,
+            },
+        };
         let leg = LegId(self.next_leg);
         let correlation = Correlation(self.rng.random());
         let peer = flow.remote.ip();
@@ -192,31 +230,31 @@ impl SipFront {
             }
         };
         let contact = request.headers.contact().map(|c| c.uri.to_string()).unwrap_or_default();
-        self.records.insert(leg, CallRecord::new(now, correlation, &room, &caller));
+        self.records.insert(leg, CallRecord::new(now, correlation, room.as_ref(), &caller));
         self.legs.insert(leg, call);
-        let join = ToRoom::Join {
-            leg,
+        let knock = Knock {
             caller,
             account,
+            trunk,
             ssrc: open.ssrc,
-            endpoint: contact.clone(),
             correlation,
+            suspects,
+            entry: Entry::Nothing,
         };
-        let join = self.as_successor(pointed, join);
-        self.to_rooms.push_back((room.clone(), join));
-        let life = rooms.life(&room);
         self.calls.insert(
             call,
             Call {
                 leg,
-                room,
-                life,
+                room: None,
+                life: None,
                 flow,
                 contact,
                 routes: watch::routes(request),
                 negotiation,
                 description,
                 state: State::Asked,
+                knock: Some(Box::new(knock)),
+                confirmed: false,
                 awaits_answer: offer.is_none(),
                 held: false,
                 probe_at: None,
@@ -226,8 +264,15 @@ impl SipFront {
                 replaces: pointed.replaces,
             },
         );
+        let (leads_to_menu, target) = (room.is_none(), room);
+        if let Some(room) = target {
+            self.knock(call, room, Entry::Nothing, rooms);
+        }
         if let Some(media) = media {
             self.configure(now, call, media, plane);
+        }
+        if leads_to_menu {
+            self.answer_by_menu(now, call, Question::Room, plane);
         }
         Ok(())
     }
@@ -242,20 +287,35 @@ impl SipFront {
         }
         plane.order(MediaOrder::Configure(leg, Box::new(media)));
         call.probe_at = held.then(|| now.at + PROBE_EVERY);
-        if std::mem::replace(&mut call.held, held) != held {
-            self.to_rooms.push_back((call.room.clone(), ToRoom::Held(leg, held)));
+        let was_held = std::mem::replace(&mut call.held, held);
+        let listened_only = std::mem::replace(&mut call.listens_only, listens_only);
+        if was_held != held {
+            self.tell_room_of(leg, ToRoom::Held(leg, held));
         }
-        if std::mem::replace(&mut call.listens_only, listens_only) != listens_only {
-            self.to_rooms.push_back((call.room.clone(), ToRoom::ListensOnly(leg, listens_only)));
+        if listened_only != listens_only {
+            self.tell_room_of(leg, ToRoom::ListensOnly(leg, listens_only));
         }
     }
 
-    pub(super) fn admit(&mut self, now: Now, leg: LegId, correlation: Correlation) {
+    pub(super) fn admit(&mut self, now: Now, leg: LegId, correlation: Correlation, plane: &mut dyn MediaPlane) {
         // Hung up meanwhile: the room hears of it behind its own answer.
         let Some((id, call)) = self.by_leg(leg) else { return };
+        if call.menu().is_some() {
+            let (room, replaced) = (call.room.clone(), call.replaces.take());
+            self.counters.admitted += 1;
+            self.leave_menu(id, plane);
+            if let Some(replaced) = replaced {
+                self.hang_up_replaced(now, replaced);
+            }
+            if let Some(record) = self.records.get_mut(&leg) {
+                (record.correlation, record.room) = (correlation, room);
+            }
+            return;
+        }
         call.state = State::Accepted;
         let ours = call.ours;
         let replaced = call.replaces.take();
+        call.knock = None;
         let description = Body::sdp(call.description.clone());
         self.counters.admitted += 1;
         if let Some(record) = self.records.get_mut(&leg) {
@@ -271,20 +331,39 @@ impl SipFront {
         }
     }
 
-    pub(super) fn refuse(&mut self, now: Now, leg: LegId, refusal: Refusal, plane: &mut dyn MediaPlane) {
-        plane.order(MediaOrder::Close(leg));
-        let Some((id, call)) = self.by_leg(leg) else { return };
+    pub(super) fn refuse(&mut self, now: Now, leg: LegId, refusal: Refusal, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        let Some((id, call)) = self.by_leg(leg) else {
+            return plane.order(MediaOrder::Close(leg));
+        };
+        if call.menu().is_some() {
+            return self.refused_in_menu(now, id, refusal, plane, rooms);
+        }
         let ours = call.ours;
+        // They may have one.
+        let asked = call
+            .knock
+            .as_ref()
+            .filter(|_| refusal == Refusal::Pin)
+            .map(|knock| knock.suspects.clone());
+        let rejection = match asked {
+            Some(suspects) => match self.locked_out(now, &suspects) {
+                None => return self.answer_by_menu(now, id, Question::Pin, plane),
+                locked => locked,
+            },
+            None => None,
+        };
+        plane.order(MediaOrder::Close(leg));
         self.counters.refused += 1;
-        let (status, reason) = refusal_response(refusal);
         if let Some(record) = self.records.get_mut(&leg) {
             record.ended(now, format!("refused: {refusal}"));
         }
+        let (status, reason) = refusal_response(refusal);
         if ours {
             let text = reason.to_owned();
             let _ = self.endpoint.hang_up(now.at, id, Some(Reason { cause: status, text }));
         } else {
-            let _ = self.endpoint.reject(now.at, id, Rejection::new(status).because(reason));
+            let rejection = rejection.unwrap_or_else(|| Rejection::new(status).because(reason));
+            let _ = self.endpoint.reject(now.at, id, rejection);
         }
     }
 
@@ -297,7 +376,7 @@ impl SipFront {
         let _ = self.endpoint.hang_up(now.at, id, reason);
     }
 
-    pub(super) fn confirmed(&mut self, now: Now, call: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane) {
+    pub(super) fn confirmed(&mut self, now: Now, call: CallId, answer: Option<Body>, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         let awaits_answer = self
             .calls
             .get_mut(&call)
@@ -306,8 +385,13 @@ impl SipFront {
             return self.give_up(now, call, Unacceptable::Mismatch);
         }
         self.read_answer(now, call, answer, plane);
-        if let Some(call) = self.calls.get(&call) {
-            self.to_rooms.push_back((call.room.clone(), ToRoom::Confirmed(call.leg)));
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.confirmed = true;
+            let leg = call.leg;
+            // Only now they hear what they are asked.
+            if !self.in_menu_of(now, leg, plane, rooms, Menu::begin) {
+                self.tell_room_of(leg, ToRoom::Confirmed(leg));
+            }
         }
     }
 
@@ -353,11 +437,11 @@ impl SipFront {
     }
 
     /// Ends a call for a reason of its own. The room, which has let it in, hears of it from here alone.
-    fn break_off(&mut self, now: Now, id: CallId, reason: Reason) {
+    pub(super) fn break_off(&mut self, now: Now, id: CallId, reason: Reason) {
         let Some(call) = self.calls.get(&id) else { return };
-        self.to_rooms
-            .push_back((call.room.clone(), ToRoom::Gone(call.leg, LegCause::Failed)));
-        if let Some(record) = self.records.get_mut(&call.leg) {
+        let leg = call.leg;
+        self.tell_room_of(leg, ToRoom::Gone(leg, LegCause::Failed));
+        if let Some(record) = self.records.get_mut(&leg) {
             record.ended(now, reason.text.clone());
         }
         let _ = self.endpoint.hang_up(now.at, id, Some(reason));
@@ -413,10 +497,12 @@ impl SipFront {
             | EndCause::WeCancelled
             | EndCause::Unreachable(_)
             | EndCause::Expired
-            | EndCause::Lost => self.to_rooms.push_back((call.room, ToRoom::Gone(call.leg, leg_cause))),
+            | EndCause::Lost => self
+                .to_rooms
+                .extend(call.room.map(|room| (room, ToRoom::Gone(call.leg, leg_cause)))),
         }
         // The room closes the media of calls that it took in; of others nobody else will.
-        if call.state == State::Asked {
+        if matches!(call.state, State::Asked | State::Menu(_)) {
             plane.order(MediaOrder::Close(call.leg));
         }
     }
@@ -432,21 +518,22 @@ impl SipFront {
 
     /// The room's task is gone; `life` is of the room that has its name now.
     pub(super) fn abandon_calls(&mut self, now: Now, room: &RoomName, life: Option<u64>, plane: &mut dyn MediaPlane) {
-        let left: Vec<(CallId, LegId, State)> = self
+        let left: Vec<(CallId, LegId, bool)> = self
             .calls
             .iter()
-            .filter(|(_, c)| c.room == *room && (life.is_none() || c.life != life))
-            .map(|(id, c)| (*id, c.leg, c.state))
+            .filter(|(_, c)| c.room.as_ref() == Some(room) && (life.is_none() || c.life != life))
+            .map(|(id, c)| (*id, c.leg, matches!(c.state, State::Asked)))
             .collect();
-        for (id, leg, state) in left {
+        for (id, leg, unanswered) in left {
             plane.order(MediaOrder::Close(leg));
             if life.is_some() {
                 // Asked of the one room, it may have been let in by the other.
                 self.tell_room_of(leg, ToRoom::Gone(leg, LegCause::Failed));
             }
-            let _ = match state {
-                State::Asked => self.endpoint.reject(now.at, id, Rejection::new(480)),
-                State::Accepted => self.endpoint.hang_up(now.at, id, reason(&RoomEnd::RoomGone)),
+            let _ = if unanswered {
+                self.endpoint.reject(now.at, id, Rejection::new(480))
+            } else {
+                self.endpoint.hang_up(now.at, id, reason(&RoomEnd::RoomGone))
             };
         }
     }

@@ -180,7 +180,7 @@ impl SipFront {
             leg,
             correlation,
             peer: via.as_ref().unwrap_or(&to).as_sip().map_or(SOMEWHERE, |uri| place(&uri.host)),
-            room: out.room.clone(),
+            room: Some(out.room.clone()),
             port: PortKind::Own,
         };
         let open = plane.open(&opening).map_err(|_| DialFailure::Overloaded)?;

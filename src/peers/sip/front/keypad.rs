@@ -1,10 +1,10 @@
 //! Keys pressed in calls, whichever the way by which they come.
 
-use crate::model::{CallId, LegId};
+use crate::model::{CallId, LegId, MediaPlane, Now};
 use crate::peers::sip::ToRoom;
 use crate::sip::endpoint::Body;
 
-use super::{SipFront, info};
+use super::{RoomLookup, SipFront, info};
 
 /// How a call's keys come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,25 +17,32 @@ pub(super) enum KeyWay {
 
 impl SipFront {
     /// The media plane heard a key.
-    pub(super) fn key_by_media(&mut self, leg: LegId, key: char) {
-        if let Some(call) = self.legs.get(&leg) {
-            self.key(*call, KeyWay::Media, key);
+    pub(super) fn key_by_media(&mut self, now: Now, leg: LegId, key: char, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        if let Some(call) = self.legs.get(&leg).copied()
+            && self.counts(call, KeyWay::Media)
+        {
+            self.key(now, leg, key, plane, rooms);
         }
     }
 
     /// An INFO came in a call.
-    pub(super) fn info(&mut self, call: CallId, body: Option<&Body>) {
-        if let Some(key) = body.and_then(info::key) {
-            self.key(call, KeyWay::Info, key);
+    pub(super) fn info(&mut self, now: Now, call: CallId, body: Option<&Body>, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        if let Some(key) = body.and_then(info::key)
+            && let Some(leg) = self.calls.get(&call).map(|call| call.leg)
+            && self.counts(call, KeyWay::Info)
+        {
+            self.key(now, leg, key, plane, rooms);
         }
     }
 
     /// Some phones send each key by both ways, and some negotiate telephone-event and send INFO alone: the way of a call's first key is that of
     /// all its keys, so that each press counts once.
-    fn key(&mut self, id: CallId, way: KeyWay, key: char) {
-        let Some(call) = self.calls.get_mut(&id) else { return };
-        if *call.keys_by.get_or_insert(way) == way {
-            let leg = call.leg;
+    fn counts(&mut self, id: CallId, way: KeyWay) -> bool {
+        self.calls.get_mut(&id).is_some_and(|call| *call.keys_by.get_or_insert(way) == way)
+    }
+
+    fn key(&mut self, now: Now, leg: LegId, key: char, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
+        if !self.in_menu_of(now, leg, plane, rooms, |menu, now| menu.handle_key(now, key)) {
             self.tell_room_of(leg, ToRoom::Digit(leg, key));
         }
     }

@@ -3,9 +3,12 @@
 mod call;
 mod caller;
 mod dial;
+mod entrance;
 mod info;
 mod keypad;
 mod links;
+mod lockout;
+mod menu;
 mod proof;
 mod record;
 mod refer;
@@ -22,6 +25,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::model::control::TrunkReport;
 use crate::model::dtls::Fingerprint;
+use crate::model::entry::NumberMap;
 use crate::model::media::Codec;
 use crate::model::srtp::Policy;
 use crate::model::trunk::Trunk;
@@ -29,13 +33,15 @@ use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, Refer
 use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
 use crate::sip::locate::{Lookup, LookupAnswer};
-use crate::sip::msg::{Request, Uri, room_of_user};
+use crate::sip::msg::{Host, Request, Uri, room_of_user};
 
 use super::{FromRoom, ToRoom};
 use call::Call;
 pub use dial::DialSettings;
 use dial::Dials;
+use entrance::Entrances;
 use links::Links;
+use menu::Menu;
 use proof::Proofs;
 pub use record::CallRecord;
 use refer::Referred;
@@ -67,6 +73,8 @@ pub struct FrontSettings {
     pub unproven_callers: bool,
     /// Codecs and the like.
     pub media: MediaSettings,
+    /// Numbers that lead to rooms, or to the menu (rule R14).
+    pub numbers: NumberMap,
     /// What an overloaded or closing server tells callers to wait.
     pub retry_after: Duration,
     /// Providers and PBXs, in the order in which they are tried.
@@ -92,6 +100,8 @@ pub struct MediaSettings {
 pub trait RoomLookup {
     /// It exists and takes calls.
     fn dialable(&self, name: &RoomName) -> bool;
+    /// The room with this number (rule R14), which may not be dialled.
+    fn by_number(&self, number: &str) -> Option<RoomName>;
     /// Which room has this name now: another number than all that had it before. `None` if there is none.
     fn life(&self, name: &RoomName) -> Option<u64>;
 }
@@ -125,7 +135,15 @@ pub struct FrontCounters {
     pub open: u64,
     /// No new ones are taken (rule R81).
     pub draining: bool,
-    /// Of those that there are, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
+    /// Answered by the menu.
+    pub menus: u64,
+    /// Of those, the ones that it gave up.
+    pub menus_left: u64,
+    /// Room numbers, PINs and join codes that were wrong.
+    pub wrong_entries: u64,
+    /// Calls refused for too many of them.
+    pub locked_out: u64,
+    /// Of those that there are now, the ones whose ACK is missing: they can't be told goodbye yet (rule R41).
     pub unacknowledged: u64,
     /// Calls that rooms wanted made.
     pub dials: u64,
@@ -157,6 +175,7 @@ pub struct SipFront {
     watches: BTreeMap<SubscriptionId, Watch>,
     records: BTreeMap<LegId, CallRecord>,
     proofs: Proofs,
+    entrances: Entrances,
     closing: bool,
     draining: bool,
     counters: FrontCounters,
@@ -190,6 +209,7 @@ impl SipFront {
             watches: BTreeMap::new(),
             records: BTreeMap::new(),
             proofs: Proofs::default(),
+            entrances: Entrances::default(),
             closing: false,
             draining: false,
             counters: FrontCounters::default(),
@@ -224,14 +244,17 @@ impl SipFront {
         self.endpoint.handle_timeout(now.at);
         self.probe_held(now);
         self.dials_due(now);
+        self.time_menus(now, plane, rooms);
         self.work(now, plane, rooms);
     }
 
     /// Takes a room's answer or order.
     pub fn handle_room(&mut self, now: Now, message: FromRoom, plane: &mut dyn MediaPlane, rooms: &dyn RoomLookup) {
         match message {
-            FromRoom::Admit(leg, correlation) => self.admit(now, leg, correlation),
-            FromRoom::Refuse(leg, refusal) => self.refuse(now, leg, refusal, plane),
+            FromRoom::Admit(leg, correlation) => self.admit(now, leg, correlation, plane),
+            FromRoom::Refuse(leg, refusal) => self.refuse(now, leg, refusal, plane, rooms),
+            FromRoom::Confirm(leg, name) => self.confirm(now, leg, &name, plane, rooms),
+            FromRoom::Code { room, code, until } => self.learn_code(now, room, code.0, until),
             FromRoom::HangUp(leg, cause) => self.hang_up(now, leg, &cause),
             FromRoom::AcceptWatch(subscription) => self.accept_watch(now, subscription),
             FromRoom::RefuseWatch(subscription, refusal) => self.refuse_watch(now, subscription, refusal),
@@ -265,9 +288,10 @@ impl SipFront {
             MediaReport::Failed(leg, why) => self.media_failed(now, leg, why),
             MediaReport::RoomFailed(room) => self.to_rooms.push_back((room, ToRoom::MediaFailed)),
             MediaReport::Closed(leg, stats) => self.media_closed(leg, *stats),
-            MediaReport::Digit(leg, key) => self.key_by_media(leg, key),
+            MediaReport::Digit(leg, key) => self.key_by_media(now, leg, key, plane, rooms),
+            MediaReport::Said(leg) => _ = self.in_menu_of(now, leg, plane, rooms, Menu::handle_said),
             // Nobody waits for the first tick without a voice but tests.
-            MediaReport::Applied(_) | MediaReport::Said(_) => {}
+            MediaReport::Applied(_) => {}
             MediaReport::RecordingStarted { room, file } => self.to_rooms.push_back((room, ToRoom::RecordingStarted { file })),
             MediaReport::RecordingEnded { room, lost_ms, error } => {
                 self.to_rooms.push_back((room, ToRoom::RecordingEnded { lost_ms, error }));
@@ -280,6 +304,7 @@ impl SipFront {
     pub fn close(&mut self, now: Now) {
         self.closing = true;
         self.links.close(now, &mut self.endpoint);
+        self.close_menus(now);
     }
 
     /// No new calls, until that is taken back; those that there are go on (rule R81).
@@ -341,11 +366,13 @@ impl SipFront {
     pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
         let probe = self.calls.values().filter_map(|c| c.probe_at).min().map(|at| (at, "phone on hold"));
         let dial = self.dials.next_limit().map(|at| (at, "nobody answers"));
+        let menu = self.next_menu().map(|at| (at, "menu"));
         self.endpoint
             .poll_timeout()
             .into_iter()
             .chain(probe)
             .chain(dial)
+            .chain(menu)
             .min_by_key(|(at, _)| *at)
     }
 
@@ -368,7 +395,7 @@ impl SipFront {
                     let pointed = succession::Pointed { replaces, join };
                     self.invite(now, call, flow, &request, offer, pointed, plane, rooms);
                 }
-                Event::Confirmed { call, answer } => self.confirmed(now, call, answer, plane),
+                Event::Confirmed { call, answer } => self.confirmed(now, call, answer, plane, rooms),
                 Event::Reoffer { call, flow, offer, .. } => self.reoffer(now, call, flow, offer, plane),
                 Event::EarlyAnswer { call, answer } => self.early_answer(now, call, answer, plane),
                 Event::ReofferAnswered { call, answer } => self.reoffer_answered(now, call, answer, plane),
@@ -395,7 +422,6 @@ impl SipFront {
                 }
                 Event::Registration { registration, state } => self.links.registered(now, registration, state),
                 Event::Pinged { ping, liveness } => self.links.pinged(now, ping, liveness),
-                Event::Info { call, body } => self.info(call, body.as_ref()),
                 Event::Refer {
                     refer,
                     call,
@@ -403,6 +429,7 @@ impl SipFront {
                     request,
                     to,
                 } => self.refer(now, refer, call, flow, (&request, &to), rooms),
+                Event::Info { call, body } => self.info(now, call, body.as_ref(), plane, rooms),
                 Event::ReferProgress { .. } | Event::ReferFailed { .. } => {}
                 Event::Progress { call, response, early } => self.progress(now, call, &response, early, plane),
                 Event::Answered {
@@ -416,24 +443,25 @@ impl SipFront {
     }
 
     /// The room that a request's URI names, if it can be dialled here.
-    fn room_of(&self, uri: &Uri, rooms: &dyn RoomLookup) -> Option<RoomName> {
+    fn room_by_name(&self, uri: &Uri, rooms: &dyn RoomLookup) -> Option<RoomName> {
         self.room_named(uri).filter(|name| rooms.dialable(name))
     }
 
     /// The room that a URI names, whether there is one or not.
     fn room_named(&self, uri: &Uri) -> Option<RoomName> {
-        let uri = uri.as_sip()?;
-        let host = uri.host.to_string();
-        if !self.settings.hosts.iter().any(|h| h.eq_ignore_ascii_case(&host)) {
-            return None;
-        }
+        let uri = uri.as_sip().filter(|uri| self.is_ours(&uri.host))?;
         room_of_user(uri.user.as_deref()?).ok()
+    }
+
+    fn is_ours(&self, host: &Host) -> bool {
+        let host = host.to_string();
+        self.settings.hosts.iter().any(|h| h.eq_ignore_ascii_case(&host))
     }
 
     fn options(&mut self, now: Now, options: OptionsId, request: &Request, rooms: &dyn RoomLookup) {
         let answer = if request.uri.as_sip().is_some_and(|uri| uri.user.is_none()) {
             OptionsAnswer::Capabilities(Presentation::default())
-        } else if self.room_of(&request.uri, rooms).is_some() {
+        } else if self.destination(&request.uri, rooms).is_some() {
             OptionsAnswer::Capabilities(focus())
         } else {
             self.counters.not_found += 1;
@@ -444,9 +472,8 @@ impl SipFront {
     }
 
     fn tell_room_of(&mut self, leg: LegId, message: ToRoom) {
-        if let Some(call) = self.legs.get(&leg).and_then(|call| self.calls.get(call)) {
-            self.to_rooms.push_back((call.room.clone(), message));
-        }
+        let room = self.legs.get(&leg).and_then(|call| self.calls.get(call)?.room.clone());
+        self.to_rooms.extend(room.map(|room| (room, message)));
     }
 
     fn tell_watch(&mut self, subscription: SubscriptionId, message: ToRoom) {

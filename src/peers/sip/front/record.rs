@@ -8,8 +8,8 @@ use crate::model::{Caller, Correlation, LegStats, Now, RoomName};
 pub struct CallRecord {
     /// The same in every log line of this person.
     pub correlation: Correlation,
-    /// The room that was called.
-    pub room: RoomName,
+    /// The room that was called, or found by the menu.
+    pub room: Option<RoomName>,
     /// Who called: an AOR that was proven, `unproven`, `anonymous`, or `trunk` with its name; what somebody merely claims to be isn't recorded.
     pub caller: String,
     /// When the INVITE came, ms since the UNIX epoch.
@@ -29,7 +29,7 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    pub(super) fn new(now: Now, correlation: Correlation, room: &RoomName, caller: &Caller) -> Self {
+    pub(super) fn new(now: Now, correlation: Correlation, room: Option<&RoomName>, caller: &Caller) -> Self {
         let caller = match caller {
             Caller::Account { aor, .. } => aor.as_str().to_owned(),
             Caller::Claimed { .. } => "unproven".to_owned(),
@@ -38,7 +38,7 @@ impl CallRecord {
         };
         Self {
             correlation,
-            room: room.clone(),
+            room: room.cloned(),
             caller,
             started_unix_ms: now.unix_ms,
             answered_unix_ms: None,
@@ -55,7 +55,7 @@ impl CallRecord {
         Self {
             caller: callee.to_owned(),
             dialed_out: true,
-            ..Self::new(now, correlation, room, &Caller::Anonymous)
+            ..Self::new(now, correlation, Some(room), &Caller::Anonymous)
         }
     }
 

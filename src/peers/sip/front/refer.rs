@@ -7,6 +7,7 @@ use crate::room::Refusal;
 use crate::sip::endpoint::{Flow, Rejection};
 use crate::sip::msg::{Method, ReferTo, Request, Uri};
 
+use super::entrance::Destination;
 use super::{RoomLookup, SipFront, focus};
 
 /// A REFER that a room hasn't decided on, or whose call isn't begun.
@@ -54,9 +55,13 @@ impl SipFront {
         rooms: &dyn RoomLookup,
     ) -> Result<(RoomName, Watcher, Referral), Rejection> {
         let (room, by) = match call.and_then(|id| self.calls.get(&id)) {
-            Some(call) => (call.room.clone(), Watcher::Leg(call.leg)),
+            Some(call) => {
+                // Whoever is in the menu is in no room.
+                let room = call.room.clone().filter(|_| call.menu().is_none());
+                (room.ok_or_else(|| Rejection::new(403))?, Watcher::Leg(call.leg))
+            }
             None => {
-                let Some(room) = self.room_of(&request.uri, rooms) else {
+                let Some(Destination::Room(room)) = self.destination(&request.uri, rooms) else {
                     self.counters.not_found += 1;
                     return Err(Rejection::new(404));
                 };

@@ -23,12 +23,14 @@ impl SipFront {
         };
         // It has ended in this very moment.
         let call = self.calls.get(&call).ok_or_else(|| Rejection::new(481))?;
-        Ok(Some(call.room.clone()))
+        // Whoever is in the menu is in no room.
+        let room = call.room.clone().filter(|_| call.menu().is_none());
+        room.map(Some).ok_or_else(|| Rejection::new(481))
     }
 
     /// The wish to come in, of a call that takes another's place: the room sees both at once.
-    pub(super) fn as_successor(&self, pointed: Pointed, join: ToRoom) -> ToRoom {
-        let Some(old) = pointed.replaces.and_then(|call| self.calls.get(&call)) else {
+    pub(super) fn as_successor(&self, replaces: Option<CallId>, join: ToRoom) -> ToRoom {
+        let Some(old) = replaces.and_then(|call| self.calls.get(&call)) else {
             return join;
         };
         ToRoom::TakeOver {

@@ -6,6 +6,7 @@ use crate::room::Refusal;
 use crate::sip::endpoint::{Body, CommandError, Flow, Rejection, TerminationReason};
 use crate::sip::msg::{Host, Request};
 
+use super::entrance::Destination;
 use super::{RoomLookup, SipFront, focus};
 
 /// The type of a conference document.
@@ -59,9 +60,11 @@ impl SipFront {
             return Err(Rejection::new(406).with("Accept", CONFERENCE_INFO));
         }
         if let Some(call) = call.and_then(|id| self.calls.get(&id)) {
-            return Ok((call.room.clone(), Watcher::Leg(call.leg)));
+            // In the menu there is nothing to watch yet.
+            let room = call.room.clone().filter(|_| call.menu().is_none());
+            return room.map(|room| (room, Watcher::Leg(call.leg))).ok_or_else(|| Rejection::new(480));
         }
-        let Some(room) = self.room_of(&request.uri, rooms) else {
+        let Some(destination) = self.destination(&request.uri, rooms) else {
             self.counters.not_found += 1;
             return Err(Rejection::new(404));
         };
@@ -72,10 +75,16 @@ impl SipFront {
         let own_call = self
             .calls
             .values()
-            .find(|c| c.room == room && c.flow == flow && Some(&c.contact) == contact.as_ref() && c.routes == routes);
-        if let Some(call) = own_call {
-            return Ok((room, Watcher::Leg(call.leg)));
+            .filter(|c| c.flow == flow && Some(&c.contact) == contact.as_ref() && c.routes == routes && c.menu().is_none())
+            .filter_map(|c| Some((c.room.as_ref()?, c.leg)))
+            // Whoever has called the menu knows its number alone.
+            .find(|(room, _)| matches!(&destination, Destination::Menu) || destination == Destination::Room((*room).clone()));
+        if let Some((room, leg)) = own_call {
+            return Ok((room.clone(), Watcher::Leg(leg)));
         }
+        let Destination::Room(room) = destination else {
+            return Err(Rejection::new(404));
+        };
         Ok((room, Watcher::Caller(self.proven_caller(now, flow, request)?)))
     }
 
