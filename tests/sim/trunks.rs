@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use cusax::model::control::{RoomCommand, RoomReply};
 use cusax::model::trunk::{AssertedIdentity, RoomPattern, Trunk, TrunkCredentials};
 use cusax::model::{Caller, Pii, RoomName, TrunkId};
 
-use super::world::World;
+use super::world::{Manner, World};
 
 const NUMBER: (&str, &str) = (
     "P-Asserted-Identity",
@@ -188,4 +189,87 @@ fn callers_by_trunk_reach_the_rooms_that_they_may_and_know_of_no_other() {
     w.run_until("an answer", |w| w.at("gateway").log.iter().any(|l| l.starts_with("ended")));
     let refused = w.at("gateway").received.iter().any(|r| r.starts_with("SIP/2.0 404"));
     assert!(refused && w.counters().not_found == 1, "{:?}", w.at("gateway").received);
+}
+
+/// The phones `one` and `two` are trunks; `proxy`, the first of all, is where other numbers go.
+fn carriers(one: Manner) -> World {
+    let carrier = |name: &str, host: u8| Trunk {
+        server: Some(format!("sip:198.51.100.{host}:5060")),
+        prefixes: vec!["+49".to_owned()],
+        caller_id: Some("+49305550".to_owned()),
+        trusted: host == 3,
+        ..Trunk::new(TrunkId::new(name))
+    };
+    let mut w = World::trunked(5, vec![carrier("one", 2), carrier("two", 3)]);
+    w.takes_calls("proxy", Manner::Answer);
+    w.takes_calls("one", one);
+    w.takes_calls("two", Manner::Answer);
+    w
+}
+
+fn calls(w: &mut World, number: &str) {
+    let order = RoomCommand::Dial {
+        target: number.to_owned(),
+        name: None,
+        confirmed: true,
+    };
+    let reply = w.operator("blue", order);
+    assert!(matches!(reply, RoomReply::Dialing { .. }), "{reply:?}");
+    w.run_for(Duration::from_secs(40));
+}
+
+fn called(w: &World) -> Vec<&str> {
+    let was = |name: &&str| w.at(name).log.iter().any(|l| l.starts_with("called: "));
+    ["proxy", "one", "two"].into_iter().filter(was).collect()
+}
+
+#[test]
+fn r47_a_number_is_called_by_the_next_trunk_when_one_fails() {
+    let refuses = |status| Manner::Refuse(status, Vec::new());
+    for (one, expected) in [
+        (Manner::Answer, vec!["one"]),
+        // Their word on whom we call, not on the way.
+        (refuses(486), vec!["one"]),
+        (refuses(404), vec!["one"]),
+        (refuses(408), vec!["one", "two"]),
+        (refuses(500), vec!["one", "two"]),
+        (refuses(503), vec!["one", "two"]),
+    ] {
+        let shown = format!("{one:?}");
+        let mut w = carriers(one);
+        calls(&mut w, "+49 30 123456");
+        assert_eq!(called(&w), expected, "{shown}");
+        assert!(
+            w.at("one")
+                .log
+                .contains(&"called: sip:+4930123456@198.51.100.2;user=phone".to_owned())
+        );
+    }
+    // Nobody is there.
+    let mut w = carriers(Manner::Answer);
+    w.kill("one");
+    calls(&mut w, "+49 30 123456");
+    assert_eq!(called(&w), ["two"]);
+    // What no trunk may carry.
+    let mut w = carriers(Manner::Answer);
+    calls(&mut w, "+43 1 123456");
+    assert_eq!(called(&w), ["proxy"]);
+}
+
+#[test]
+fn rfc3325_5_a_trunk_that_is_not_trusted_learns_no_more_than_it_needs() {
+    let mut w = carriers(Manner::Refuse(503, Vec::new()));
+    calls(&mut w, "+49 30 123456");
+    let invite = |name: &str| {
+        let mut received = w.at(name).received.iter();
+        received.find(|r| r.starts_with("INVITE")).expect("called").clone()
+    };
+    let (one, two) = (invite("one"), invite("two"));
+    assert!(one.contains("From: <sip:+49305550@conf.example.com>"), "{one}");
+    for header in ["P-Asserted-Identity: <sip:+49305550@conf.example.com>", "Call-Info: <xmpp:"] {
+        assert!(
+            !one.contains(header.split(' ').next().expect("a name")) && two.contains(header),
+            "{header}"
+        );
+    }
 }

@@ -17,6 +17,7 @@ use crate::sip::sdp::{LocalDtls, LocalMedia, Negotiation, Terms};
 
 use super::call::Call;
 use super::record::CallRecord;
+use super::ways::{OutWay, is_the_ways_fault};
 use super::{RoomLookup, SipFront};
 use crate::peers::sip::{DialOut, ToRoom};
 
@@ -70,6 +71,8 @@ struct Dialing {
     leg: LegId,
     ssrc: u32,
     negotiation: Negotiation,
+    /// The ways that are left, the present one first.
+    ways: VecDeque<OutWay>,
     /// Whom we call now: not whom we were asked for once they have sent us on.
     target: DialTarget,
     redirected: bool,
@@ -173,13 +176,15 @@ impl SipFront {
             return Err(DialFailure::Overloaded);
         }
         self.check_limits(now, &out)?;
-        let (to, via) = self.way(&out.order.target, rooms)?;
+        let ways = self.ways(&out.order.target, rooms)?;
+        let first = ways.front().ok_or(DialFailure::NoWay)?;
+        let leads = first.via.as_ref().unwrap_or(&first.to).clone();
         let leg = LegId(self.next_leg);
         let correlation = out.order.correlation;
         let opening = Opening {
             leg,
             correlation,
-            peer: via.as_ref().unwrap_or(&to).as_sip().map_or(SOMEWHERE, |uri| place(&uri.host)),
+            peer: leads.as_sip().map_or(SOMEWHERE, |uri| place(&uri.host)),
             room: Some(out.room.clone()),
             port: PortKind::Own,
         };
@@ -187,7 +192,7 @@ impl SipFront {
         self.next_leg += 1;
         let terms = Terms {
             policy: self.settings.media.srtp,
-            signalling_protected: is_protected(via.as_ref().unwrap_or(&to)),
+            signalling_protected: is_protected(&leads),
         };
         let local = LocalMedia {
             rtp: open.rtp,
@@ -211,6 +216,7 @@ impl SipFront {
             leg,
             ssrc: open.ssrc,
             negotiation,
+            ways,
             redirected: false,
             until: now.at + self.settings.dial.no_answer,
             given_up: None,
@@ -225,7 +231,7 @@ impl SipFront {
         };
         let record = CallRecord::dialed(now, correlation, &dialing.out.room, &callee(&dialing.out.order.target));
         self.records.insert(leg, record);
-        self.send_invite(now, dialing, to, via, offer).map_err(|_| {
+        self.send_invite(now, dialing, offer).map_err(|_| {
             plane.order(MediaOrder::Close(leg));
             if let Some(record) = self.records.get_mut(&leg) {
                 record.ended(now, DialFailure::Unreachable.to_string());
@@ -234,27 +240,39 @@ impl SipFront {
         })
     }
 
-    fn send_invite(&mut self, now: Now, dialing: Dialing, to: Uri, via: Option<Uri>, offer: String) -> Result<(), Box<Dialing>> {
+    /// Sends the INVITE by the first of the ways that are left.
+    fn send_invite(&mut self, now: Now, dialing: Dialing, offer: String) -> Result<(), Box<Dialing>> {
         let room = &dialing.out.room;
-        let Some(host) = self.settings.hosts.first().and_then(|host| Host::parse(host).ok()) else {
+        let host = self.settings.hosts.first().and_then(|host| Host::parse(host).ok());
+        let Some((OutWay { to, via, by }, host)) = dialing.ways.front().cloned().zip(host) else {
             return Err(Box::new(dialing));
         };
         let title = &dialing.out.order.title;
+        let name = if title.is_empty() { room.to_string() } else { title.clone() };
+        // Checklist S-6: whoever is called learns where the chat is, but no carrier that has no need to.
+        let chat = ("Call-Info".to_owned(), format!("<{}>;purpose=impp", dialing.out.chat));
+        let (from, name, credentials, headers) = match by {
+            None => (Uri::of_room(room, host, None), Some(name), None, vec![chat]),
+            Some(by) => {
+                tracing::debug!(correlation = %dialing.out.order.correlation, trunk = %by.trunk, "calls by trunk");
+                // RFC 3325 section 5: only where it is kept.
+                let asserted = ("P-Asserted-Identity".to_owned(), format!("<{}>", by.from));
+                let headers = if by.trusted { vec![asserted, chat] } else { Vec::new() };
+                (by.from, by.name, by.credentials, headers)
+            }
+        };
         let args = InviteArgs {
             to,
-            from: Uri::of_room(room, host, None),
-            name: Some(if title.is_empty() { room.to_string() } else { title.clone() }),
+            from,
+            name,
             presentation: Presentation {
                 user: Some(user_of_room(room)),
                 focus: true,
             },
             offer: Body::sdp(offer),
-            credentials: None,
+            credentials,
             via: via.map(Way::By),
-            // Checklist S-6: whoever is called learns where the chat is.
-            headers: std::iter::once(("Call-Info".to_owned(), format!("<{}>;purpose=impp", dialing.out.chat)))
-                .chain(dialing.headers.iter().cloned())
-                .collect(),
+            headers: headers.into_iter().chain(dialing.headers.iter().cloned()).collect(),
         };
         match self.endpoint.invite(now.at, args) {
             Ok(call) => {
@@ -394,7 +412,9 @@ impl SipFront {
             return false;
         };
         let left = match (cause, dialing.given_up) {
+            (EndCause::Refused { response }, None) if is_the_ways_fault(response) => self.go_round(now, dialing),
             (EndCause::Refused { response }, None) => self.try_again(now, dialing, response, rooms),
+            (EndCause::Unreachable(_), None) => self.go_round(now, dialing),
             _ => Err(Box::new(dialing)),
         };
         if let Err(dialing) = left {
@@ -407,10 +427,7 @@ impl SipFront {
     /// What a refusal leaves to be tried: without encryption (rule R72), or at another address. Gives the call back if that is nothing.
     fn try_again(&mut self, now: Now, mut dialing: Dialing, response: &Response, rooms: &dyn RoomLookup) -> Result<(), Box<Dialing>> {
         if let Some(offer) = dialing.negotiation.fall_back(response.status) {
-            return match self.way(&dialing.target, rooms) {
-                Ok((to, via)) => self.send_invite(now, dialing, to, via, offer),
-                Err(_) => Err(Box::new(dialing)),
-            };
+            return self.send_invite(now, dialing, offer);
         }
         if !(300..400).contains(&response.status) {
             return Err(Box::new(dialing));
@@ -423,14 +440,28 @@ impl SipFront {
             .filter(|to| is_no_dearer(to, &dialing.target));
         let way = moved
             .filter(|_| !dialing.redirected)
-            .and_then(|to| Some((self.way(&to, rooms).ok()?, to)));
-        let Some(((to, via), target)) = way else {
+            .and_then(|to| Some((self.ways(&to, rooms).ok()?, to)));
+        let Some((ways, target)) = way else {
             dialing.given_up = Some(DialFailure::SentAway);
             return Err(Box::new(dialing));
         };
-        (dialing.redirected, dialing.target) = (true, target);
+        (dialing.redirected, dialing.target, dialing.ways) = (true, target, ways);
         let offer = dialing.negotiation.dial();
-        self.send_invite(now, dialing, to, via, offer)
+        self.send_invite(now, dialing, offer)
+    }
+
+    /// The way failed, not whom we call: the next one, if there is one.
+    fn go_round(&mut self, now: Now, mut dialing: Dialing) -> Result<(), Box<Dialing>> {
+        if dialing.ways.len() < 2 {
+            return Err(Box::new(dialing));
+        }
+        dialing.ways.pop_front();
+        let leads = dialing.ways.front().map(|way| way.via.as_ref().unwrap_or(&way.to));
+        if !leads.is_some_and(is_protected) {
+            dialing.negotiation.expose();
+        }
+        let offer = dialing.negotiation.dial();
+        self.send_invite(now, dialing, offer)
     }
 
     fn dial_failed(&mut self, now: Now, dialing: &Dialing, why: DialFailure, plane: &mut dyn MediaPlane) {
@@ -473,22 +504,26 @@ impl SipFront {
         Ok(())
     }
 
-    /// The URI to be called, and that of the next hop if it is another.
-    fn way(&self, target: &DialTarget, rooms: &dyn RoomLookup) -> Result<(Uri, Option<Uri>), DialFailure> {
+    /// The ways to whom is to be called, in the order in which they are tried; at least one.
+    fn ways(&self, target: &DialTarget, rooms: &dyn RoomLookup) -> Result<VecDeque<OutWay>, DialFailure> {
         let proxy = self.settings.dial.proxy.clone();
-        let (uri, via) = match target {
-            DialTarget::Internal(uri) => (uri.clone(), proxy),
-            DialTarget::Foreign(uri) => (uri.clone(), None),
+        let (uri, via, mut ways) = match target {
+            DialTarget::Internal(uri) => (uri.clone(), proxy, VecDeque::new()),
+            DialTarget::Foreign(uri) => (uri.clone(), None, VecDeque::new()),
             DialTarget::Number(number) => {
                 let domain = self.settings.hosts.first().map_or("", String::as_str);
-                (format!("sip:{number}@{domain};user=phone"), Some(proxy.ok_or(DialFailure::NoWay)?))
+                (format!("sip:{number}@{domain};user=phone"), proxy, self.trunk_ways(number))
             }
         };
         let to = Uri::parse(&uri).map_err(|_| DialFailure::NotFound)?;
         if self.room_named(&to).is_some_and(|room| rooms.life(&room).is_some()) {
             return Err(DialFailure::Loop);
         }
-        Ok((to, via))
+        // We carry no numbers ourselves.
+        if via.is_some() || !matches!(target, DialTarget::Number(_)) {
+            ways.push_back(OutWay::plain(to, via));
+        }
+        if ways.is_empty() { Err(DialFailure::NoWay) } else { Ok(ways) }
     }
 }
 

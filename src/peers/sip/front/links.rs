@@ -134,7 +134,6 @@ impl Links {
         self.registrations.is_empty()
     }
 
-    #[expect(dead_code, reason = "calls of ours by trunk ask it")]
     /// Whether calls may go by this trunk, and if so whether others are to be tried before it. Where nobody asks, the registrar's silence tells.
     pub(super) fn availability(&self, trunk: &TrunkId) -> Availability {
         let Some(link) = self.all.iter().find(|link| link.trunk == *trunk) else {

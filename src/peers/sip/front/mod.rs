@@ -15,6 +15,7 @@ mod refer;
 mod succession;
 mod trunks;
 mod watch;
+mod ways;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

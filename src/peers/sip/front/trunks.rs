@@ -68,6 +68,14 @@ impl Trunks {
         self.list.iter().find(holds).map(|known| &known.trunk)
     }
 
+    /// The trunks that may carry a call to this number, in the order in which they are tried.
+    pub(super) fn carriers(&self, number: &str) -> impl Iterator<Item = &Trunk> {
+        self.list
+            .iter()
+            .map(|known| &known.trunk)
+            .filter(move |trunk| trunk.carries(number))
+    }
+
     /// Whether callers by this trunk reach this room.
     pub(super) fn reaches(&self, trunk: &TrunkId, room: &RoomName) -> bool {
         self.list.iter().any(|known| known.trunk.id == *trunk && known.trunk.reaches(room))
