@@ -99,6 +99,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
     let websocket_origins = s.list("websocket_origins", parse::origin).unwrap_or_default();
     let dns = s.list("dns", parse::socket_address).unwrap_or_default();
     let hop_limit = seconds(s.number("hop_limit_s", 1..=32).unwrap_or(4));
+    let factory = s.text("factory", parse::room_name);
     s.finish();
     let everywhere = |transport| Listen {
         transport,
@@ -120,6 +121,7 @@ fn sip(r: &Reader<'_>, mut s: Section<'_>) -> Option<Sip> {
         digest: digest.unwrap_or_else(|| vec![Digest::Sha256, Digest::Md5]),
         codecs: codecs.unwrap_or_else(|| vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma]),
         notify_interval,
+        factory,
         dns,
         hop_limit,
     })

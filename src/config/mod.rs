@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::{BareJid, Keypad, RoomConfig, RoomRecord, entry::NumberMap, media::Codec, srtp::Policy, trunk::Trunk};
+use crate::model::{BareJid, Keypad, RoomConfig, RoomName, RoomRecord, entry::NumberMap, media::Codec, srtp::Policy, trunk::Trunk};
 
 pub use dial::Dial;
 pub use directory::ConfigDirectory;
@@ -122,6 +122,8 @@ pub struct Sip {
     pub codecs: Vec<Codec>,
     /// Between two documents to one subscriber (rule R51).
     pub notify_interval: Duration,
+    /// The user part of the factory's URI: calls there make rooms of their own.
+    pub factory: Option<RoomName>,
     /// The DNS servers that are asked; those of the system if empty.
     pub dns: Vec<SocketAddr>,
     /// How long a hop may say nothing when there is another (RFC 3263 section 4.3).

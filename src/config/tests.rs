@@ -72,7 +72,7 @@ level = 'info'
     let expected = [
         "line 2: sip.domain: must be a domain name",
         "line 3: sip.listen: must be a transport, an address and a port, like \"udp:0.0.0.0:5060\"",
-        "line 4: sip.codec: unknown key (known here: domain, listen, advertise, tls_name, tls_certificate, tls_key, tls_ca, tls_client_ca, tls_client, realm, digest, anonymous, codecs, notify_interval_s, websocket_origins, dns, hop_limit_s)",
+        "line 4: sip.codec: unknown key (known here: domain, listen, advertise, tls_name, tls_certificate, tls_key, tls_ca, tls_client_ca, tls_client, realm, digest, anonymous, codecs, notify_interval_s, websocket_origins, dns, hop_limit_s, factory)",
         "line 7: media.ports: must be a range of at least two ports from 1024 on, like \"16384-32767\"",
         "line 8: media.threads: must be a whole number from 0 to 1024",
         "line 9: media.listen: has two addresses of one family",
@@ -329,6 +329,7 @@ fn uncommented() -> String {
         "caller_name",
         "prefixes",
         "proxy",
+        "factory",
         "rooms",
         "keypad",
         "pin",

@@ -147,6 +147,12 @@ impl Hub {
         &self.directory
     }
 
+    /// Starts the task of a new room, and has it kept.
+    pub fn create(&self, record: &RoomRecord) -> Handle {
+        self.outward.store.store(StoreOp::SaveRoom(Box::new(record.clone())));
+        self.open(record)
+    }
+
     /// Starts a room's task, or returns the one that has the name already.
     pub fn open(&self, record: &RoomRecord) -> Handle {
         loop {

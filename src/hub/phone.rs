@@ -150,6 +150,9 @@ impl PhoneTask {
     /// Messages out first; then the rooms, as far as their inboxes have places.
     fn drain(&mut self) {
         self.transmit();
+        while let Some(record) = self.front.poll_created() {
+            self.hub.create(&record);
+        }
         while let Some((room, message)) = self.held.take().or_else(|| self.front.poll_room()) {
             match self.hub.place(&room) {
                 Place::Free(place) => {
@@ -196,6 +199,10 @@ impl RoomLookup for Rooms<'_> {
     fn life(&self, name: &RoomName) -> Option<u64> {
         let handle = self.0.directory().find(name)?;
         (!handle.inbox.is_closed()).then_some(handle.life)
+    }
+
+    fn count(&self) -> usize {
+        self.0.directory().len()
     }
 }
 

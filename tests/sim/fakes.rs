@@ -155,6 +155,10 @@ impl RoomLookup for Index<'_> {
     fn life(&self, name: &RoomName) -> Option<u64> {
         self.0.get(name).and_then(|_| self.1.get(name)).copied()
     }
+
+    fn count(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Everything may be called.

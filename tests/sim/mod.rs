@@ -1,6 +1,7 @@
 //! The whole bridge on fake time and a seeded net.
 
 mod dial;
+mod factory;
 mod fakes;
 mod hostile;
 mod keypad;

@@ -16,7 +16,9 @@ use cusax::model::{
     Affiliation, BareJid, CallId, Directory, LegId, MediaPlane, MediaReport, Now, RoomConfig, RoomName, RoomRecord, StoreOp, media::Codec,
 };
 use cusax::peers::muc::{Creation, MucService, MucSettings, Route, ServiceSettings};
-use cusax::peers::sip::{CallRecord, DialSettings, FrontCounters, FrontSettings, MediaSettings, SipFront, SipRoomSettings};
+use cusax::peers::sip::{
+    CallRecord, DialSettings, FactoryRight, FactorySettings, FrontCounters, FrontSettings, MediaSettings, SipFront, SipRoomSettings,
+};
 use cusax::room::Numbered;
 use cusax::sip::auth::Credentials;
 use cusax::sip::endpoint::{
@@ -257,6 +259,12 @@ impl World {
             numbers: numbers(),
             retry_after: Duration::from_secs(5),
             trunks,
+            factory: Some(FactorySettings {
+                user: "conference".to_owned(),
+                right: FactoryRight::Accounts,
+                template: RoomConfig::default(),
+                max_rooms: 3,
+            }),
             dial: DialSettings {
                 plan: Arc::new(dial_plan()),
                 per_asker: 4,
@@ -431,6 +439,10 @@ impl World {
             let clock = self.clock();
             if self.front.has_work() {
                 self.front.work(clock, &mut self.plane, &Index(&self.rooms, &self.lives));
+            }
+            if let Some(record) = self.front.poll_created() {
+                self.open(record);
+                continue;
             }
             if let Some((room, message)) = self.front.poll_room() {
                 self.with_cell(&room, |cell, out| cell.handle(clock, Input::Sip(message), out));

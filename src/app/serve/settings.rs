@@ -17,7 +17,7 @@ use crate::media::{Clip, Format, Interface, PlaneConfig, RecordingConfig, Voice}
 use crate::model::dtls::Fingerprint;
 use crate::model::{Directory, Pii};
 use crate::peers::muc::{Creation, MucSettings, ServiceSettings};
-use crate::peers::sip::{DialSettings, FrontSettings, MediaSettings, SipRoomSettings};
+use crate::peers::sip::{DialSettings, FactoryRight, FactorySettings, FrontSettings, MediaSettings, SipRoomSettings};
 use crate::room::RoomSettings;
 use crate::sip::auth::Algorithm;
 use crate::sip::endpoint::{Listener, Transport};
@@ -163,6 +163,17 @@ pub(super) fn front_settings(config: &Config, listeners: &[Listener], fingerprin
         retry_after: Duration::from_secs(30),
         trunks: config.trunks.clone(),
         dial: dial_settings(&config.dial),
+        factory: config.sip.factory.as_ref().map(|user| FactorySettings {
+            user: user.to_string(),
+            right: match config.rooms.create {
+                Create::OwnDomains => FactoryRight::Accounts,
+                Create::Admins => FactoryRight::Admins(config.rooms.admins.clone()),
+                Create::Anyone => FactoryRight::Anyone,
+                Create::Nobody => FactoryRight::Nobody,
+            },
+            template: config.rooms.template.clone(),
+            max_rooms: config.rooms.limit,
+        }),
     }
 }
 

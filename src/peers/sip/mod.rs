@@ -10,7 +10,9 @@ mod refusal;
 mod room;
 mod state;
 
-pub use front::{CallRecord, DialSettings, FrontCounters, FrontSettings, MediaSettings, RoomLookup, SipFront};
+pub use front::{
+    CallRecord, DialSettings, FactoryRight, FactorySettings, FrontCounters, FrontSettings, MediaSettings, RoomLookup, SipFront,
+};
 pub use refusal::refusal_response;
 pub use room::{SipRoom, SipRoomSettings};
 

@@ -10,8 +10,8 @@ use crate::model::media::{MediaFailure, Opening, PortKind, Unopened};
 use crate::model::srtp::Policy;
 use crate::model::{CallId, Correlation, Direction, Entry, LegId, LegMedia, LegStats, MediaOrder, MediaPlane, Now, RoomName};
 use crate::room::{EndCause as RoomEnd, LegCause, Refusal};
-use crate::sip::endpoint::{Body, EndCause, Flow, Reason, Rejection};
-use crate::sip::msg::{Host, Request};
+use crate::sip::endpoint::{Body, EndCause, Flow, Presentation, Reason, Rejection};
+use crate::sip::msg::{Host, Request, Uri, user_of_room};
 use crate::sip::sdp::{self, IceSeed, LocalDtls, LocalMedia, Negotiation, Terms, Unacceptable};
 
 use super::caller::Known;
@@ -21,7 +21,7 @@ use super::lockout::Suspect;
 use super::menu::{Menu, Question};
 use super::record::CallRecord;
 use super::succession::Pointed;
-use super::{PROBE_EVERY, RoomLookup, SipFront, focus, watch};
+use super::{PROBE_EVERY, RoomLookup, SipFront, watch};
 use crate::peers::sip::{ToRoom, refusal_response};
 
 /// One call.
@@ -119,6 +119,15 @@ impl Call {
 }
 
 impl SipFront {
+    /// Whether a request says that it comes from a room of ours: whose calls we make ourselves.
+    fn is_from_room(&self, request: &Request, rooms: &dyn RoomLookup) -> bool {
+        let from = request.headers.from().ok().map(|from| from.uri);
+        let is_account = |uri: &Uri| uri.aor().is_some_and(|aor| self.accounts.by_aor(&aor).is_some());
+        from.filter(|uri| !is_account(uri))
+            .and_then(|uri| self.room_named(&uri))
+            .is_some_and(|room| rooms.life(&room).is_some())
+    }
+
     #[expect(
         clippy::too_many_arguments,
         reason = "the parts of one event, and the two things outside that it touches"
@@ -166,19 +175,30 @@ impl SipFront {
                 Rejection::new(404)
             })?,
         };
-        let Known { caller, account, trunk } = self.caller(now, flow, request)?;
-        let suspects = Suspect::of(&caller, trunk.as_ref(), flow.remote.ip());
-        let room = match destination {
-            Destination::Room(room) if trunk.as_ref().is_some_and(|trunk| !self.trunks.reaches(trunk, &room)) => {
-                self.counters.not_found += 1;
-                return Err(Rejection::new(404));
+        // A call of ours that was sent back to us.
+        if self.is_from_room(request, rooms) {
+            return Err(Rejection::new(482));
+        }
+        let known = self.caller(now, flow, request)?;
+        let suspects = Suspect::of(&known.caller, known.trunk.as_ref(), flow.remote.ip());
+        let (room, created) = match destination {
+            Destination::Room(room) => (Some(room), None),
+            Destination::Factory => {
+                let record = self.new_room(now, &known, rooms)?;
+                (Some(record.name.clone()), Some(record))
             }
-            Destination::Room(room) => Some(room),
             Destination::Menu => match self.locked_out(now, &suspects) {
                 Some(rejection) => return Err(rejection),
-                None => None,
+                None => (None, None),
             },
         };
+        let Known { caller, account, trunk } = known;
+        if let (Some(trunk), Some(room)) = (&trunk, &room)
+            && !self.trunks.reaches(trunk, room)
+        {
+            self.counters.not_found += 1;
+            return Err(Rejection::new(404));
+        }
         let leg = LegId(self.next_leg);
         let correlation = Correlation(self.rng.random());
         let peer = flow.remote.ip();
@@ -241,6 +261,7 @@ impl SipFront {
             suspects,
             entry: Entry::Nothing,
         };
+        self.created.extend(created);
         self.calls.insert(
             call,
             Call {
@@ -317,6 +338,11 @@ impl SipFront {
         let replaced = call.replaces.take();
         call.knock = None;
         let description = Body::sdp(call.description.clone());
+        // The factory's caller learns the room's own URI (RFC 4579 section 5.4).
+        let presentation = Presentation {
+            user: call.room.as_ref().map(user_of_room),
+            focus: true,
+        };
         self.counters.admitted += 1;
         if let Some(record) = self.records.get_mut(&leg) {
             record.answered(now, correlation);
@@ -325,7 +351,7 @@ impl SipFront {
             return;
         }
         // Gone: the end of the call is reported by an event of its own.
-        let _ = self.endpoint.accept(now.at, id, focus(), description);
+        let _ = self.endpoint.accept(now.at, id, presentation, description);
         if let Some(replaced) = replaced {
             self.hang_up_replaced(now, replaced);
         }

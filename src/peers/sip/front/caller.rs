@@ -157,7 +157,7 @@ impl SipFront {
         }
     }
 
-    fn challenge(&mut self, now: Now, stale: bool) -> Rejection {
+    pub(super) fn challenge(&mut self, now: Now, stale: bool) -> Rejection {
         self.counters.challenged += 1;
         let challenges = self.authenticator.challenges(now.at, stale);
         challenges.into_iter().fold(Rejection::new(401), |rejection, challenge| {

@@ -71,13 +71,18 @@ pub(super) struct Knock {
 pub(super) enum Destination {
     Room(RoomName),
     Menu,
+    /// A room that is yet to be made.
+    Factory,
 }
 
 impl SipFront {
-    /// Where a URI leads, if anywhere: to a room by its name, or by a number, or to the menu (rule R14).
+    /// Where a URI leads, if anywhere: to a room by its name, or by a number, to the factory, or to the menu (rule R14).
     pub(super) fn destination(&self, uri: &Uri, rooms: &dyn RoomLookup) -> Option<Destination> {
         if let Some(room) = self.room_by_name(uri, rooms) {
             return Some(Destination::Room(room));
+        }
+        if self.is_factory(uri) {
+            return Some(Destination::Factory);
         }
         let number = self.number(uri)?;
         match self.settings.numbers.get(&number) {

@@ -4,6 +4,7 @@ mod call;
 mod caller;
 mod dial;
 mod entrance;
+mod factory;
 mod info;
 mod keypad;
 mod links;
@@ -30,7 +31,7 @@ use crate::model::entry::NumberMap;
 use crate::model::media::Codec;
 use crate::model::srtp::Policy;
 use crate::model::trunk::Trunk;
-use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, ReferId, RoomName, SubscriptionId};
+use crate::model::{CallId, Directory, LegId, MediaPlane, MediaReport, Now, ReferId, RoomName, RoomRecord, SubscriptionId};
 use crate::sip::auth::{Algorithm, Authenticator};
 use crate::sip::endpoint::{Endpoint, Event, Inbound, OptionsAnswer, OptionsId, Presentation, Rejection, Transmit};
 use crate::sip::locate::{Lookup, LookupAnswer};
@@ -41,6 +42,7 @@ use call::Call;
 pub use dial::DialSettings;
 use dial::Dials;
 use entrance::Entrances;
+pub use factory::{FactoryRight, FactorySettings};
 use links::Links;
 use menu::Menu;
 use proof::Proofs;
@@ -82,6 +84,8 @@ pub struct FrontSettings {
     pub trunks: Vec<Trunk>,
     /// Calls that rooms make (rule R47).
     pub dial: DialSettings,
+    /// Which calls make rooms (RFC 4579 section 5.4).
+    pub factory: Option<FactorySettings>,
 }
 
 /// What calls are offered and answered.
@@ -105,6 +109,8 @@ pub trait RoomLookup {
     fn by_number(&self, number: &str) -> Option<RoomName>;
     /// Which room has this name now: another number than all that had it before. `None` if there is none.
     fn life(&self, name: &RoomName) -> Option<u64>;
+    /// How many rooms there are.
+    fn count(&self) -> usize;
 }
 
 /// Counts of what the front refused.
@@ -184,6 +190,7 @@ pub struct SipFront {
     finished: VecDeque<CallRecord>,
     dials: Dials,
     referred: BTreeMap<ReferId, Referred>,
+    created: VecDeque<RoomRecord>,
 }
 
 impl SipFront {
@@ -218,6 +225,7 @@ impl SipFront {
             finished: VecDeque::new(),
             dials: Dials::default(),
             referred: BTreeMap::new(),
+            created: VecDeque::new(),
         }
     }
 
@@ -351,6 +359,11 @@ impl SipFront {
     /// Takes the answer to a lookup; [`work`](Self::work) sees to what it means.
     pub fn handle_lookup(&mut self, now: Now, answer: &LookupAnswer) {
         self.endpoint.handle_lookup(now.at, answer);
+    }
+
+    /// The next room that is to be opened, before the messages for it.
+    pub fn poll_created(&mut self) -> Option<RoomRecord> {
+        self.created.pop_front()
     }
 
     /// The next message for a room.
